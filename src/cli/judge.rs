@@ -1,0 +1,153 @@
+//! Files through the engine, on all cores, in order.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crossbeam_channel::bounded;
+
+use super::decode::Audio;
+use crate::dsp::ChannelChoice;
+use crate::engine::{Event, OfflineStream, ScorerPool, StreamConfig, WindowScore};
+use crate::rt::Scores;
+
+/// How files are judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Step between windows in seconds.
+    pub hop_s: f64,
+    /// Which channel is judged.
+    pub channel: ChannelChoice,
+}
+
+/// What is known of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Judgement {
+    /// Every window, in order.
+    pub windows: Vec<WindowScore>,
+    /// The readings at its end.
+    pub scores: Scores,
+    /// Seconds that were read.
+    pub duration_s: f64,
+    /// Sample rate in Hz; 0 if the file could not be opened.
+    pub rate: u32,
+    /// Number of channels; 0 if the file could not be opened.
+    pub channels: usize,
+    /// What could not be read, if anything; the rest is judged all the same.
+    pub problem: Option<String>,
+}
+
+impl Judgement {
+    /// Seconds of speech, each counted once.
+    pub fn speech_s(&self) -> f64 {
+        let mut end = 0.0;
+        let mut speech = 0.0;
+        for window in &self.windows {
+            let length = window.end_s - window.start_s;
+            let new = (window.end_s - f64::max(end, window.start_s)) / length;
+            speech += f64::from(window.speech_s) * new;
+            end = window.end_s;
+        }
+        speech
+    }
+}
+
+/// Judges one file; `progress` hears of the seconds read.
+pub fn judge_file(
+    path: &Path,
+    pool: &ScorerPool,
+    settings: Settings,
+    progress: impl Fn(f64, Option<f64>),
+) -> Judgement {
+    let mut judgement = Judgement::default();
+    let outcome = read(path, pool, settings, &mut judgement, progress);
+    if let Err(problem) = outcome {
+        judgement.problem = Some(problem);
+    }
+    judgement
+}
+
+fn read(
+    path: &Path,
+    pool: &ScorerPool,
+    settings: Settings,
+    judgement: &mut Judgement,
+    progress: impl Fn(f64, Option<f64>),
+) -> Result<(), String> {
+    let mut audio = Audio::open(path).map_err(|error| error.to_string())?;
+    let rate = f64::from(audio.rate);
+    (judgement.rate, judgement.channels) = (audio.rate, audio.channels);
+    let total_s = audio.samples.map(|samples| samples as f64 / rate);
+    let config = StreamConfig { channel: settings.channel, ..StreamConfig::at(rate) };
+    let mut stream = OfflineStream::new(pool, config, settings.hop_s).map_err(|error| error.to_string())?;
+    let mut problem = None;
+    loop {
+        match audio.next_block() {
+            Ok(Some(block)) => {
+                judgement.duration_s += block[0].len() as f64 / rate;
+                let pushed = stream.push(block, |event| take(judgement, event));
+                pushed.map_err(|error| error.to_string())?;
+            }
+            Ok(None) => break,
+            // What was read so far is judged; the problem is told.
+            Err(error) => {
+                problem = Some(format!("{error} (from {:.1} s on)", judgement.duration_s));
+                break;
+            }
+        }
+        audio.consume();
+        progress(judgement.duration_s, total_s);
+    }
+    stream.finish(|event| take(judgement, event)).map_err(|error| error.to_string())?;
+    if audio.damaged > 0 {
+        problem.get_or_insert_with(|| format!("{} damaged packets were left out", audio.damaged));
+    }
+    problem.map_or(Ok(()), Err)
+}
+
+fn take(judgement: &mut Judgement, event: Event) {
+    match event {
+        Event::Window(window) => {
+            judgement.scores = window.scores;
+            judgement.windows.push(window);
+        }
+        Event::Ended(scores) => judgement.scores = scores,
+    }
+}
+
+/// Judges files on as many threads as there are cores; `sink` gets them in the order of `paths`.
+pub fn judge_files(
+    paths: &[PathBuf],
+    pool: &ScorerPool,
+    settings: Settings,
+    mut sink: impl FnMut(usize, Judgement),
+) {
+    let threads = rayon::current_num_threads().min(paths.len());
+    let next = AtomicUsize::new(0);
+    let (results, received) = bounded(threads);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (results, next) = (results.clone(), &next);
+            scope.spawn(move || {
+                while let Some((i, path)) = {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    paths.get(i).map(|path| (i, path))
+                } {
+                    if results.send((i, judge_file(path, pool, settings, |_, _| {}))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(results);
+        let mut waiting = BTreeMap::new();
+        let mut due = 0;
+        for (i, judgement) in received {
+            waiting.insert(i, judgement);
+            while let Some(judgement) = waiting.remove(&due) {
+                sink(due, judgement);
+                due += 1;
+            }
+        }
+    });
+}

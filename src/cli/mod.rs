@@ -1,0 +1,46 @@
+//! The command line: `bonafide`.
+
+mod decode;
+mod eval;
+mod features;
+mod judge;
+mod metrics;
+mod options;
+mod report;
+mod scan;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use decode::{Audio, DecodeError, EXTENSIONS};
+pub use metrics::{Metrics, Trial};
+
+/// Tells whether a voice is a person or a machine.
+#[derive(Debug, Parser)]
+#[command(name = "bonafide", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Scan(scan::Scan),
+    Eval(eval::Eval),
+    Features(features::Features),
+}
+
+/// Runs the command line. Exit codes: 0 done, nothing flagged; 1 something flagged (`scan`);
+/// 2 something failed, with the reason on standard error.
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Scan(scan) => scan.run(),
+        Command::Eval(eval) => eval.run(),
+        Command::Features(features) => features.run(),
+    };
+    result.unwrap_or_else(|problem| {
+        eprintln!("bonafide: {problem}");
+        ExitCode::from(2)
+    })
+}

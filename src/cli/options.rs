@@ -1,0 +1,84 @@
+//! Options that several commands share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use crate::detect::EngineChoice;
+use crate::dsp::ChannelChoice;
+use crate::engine::ScorerPool;
+use crate::model::{Model, ModelError};
+
+/// How audio is judged.
+#[derive(Debug, Args)]
+pub struct JudgeOptions {
+    /// Model manifest (.toml); default: the model that is part of this program.
+    #[arg(short, long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Engine: auto, onnxruntime or tract.
+    #[arg(short, long, default_value_t)]
+    pub engine: EngineChoice,
+    /// Step between windows in seconds; default: the model's.
+    #[arg(long, value_name = "SECONDS", value_parser = hop)]
+    hop: Option<f64>,
+    /// Which channel is judged.
+    #[arg(long, value_enum, default_value_t = Channel::Mid)]
+    channel: Channel,
+    /// Probability of spoof (0.01 to 0.99) from which on a file is flagged; default: the model's.
+    #[arg(short, long, value_name = "P", value_parser = probability)]
+    threshold: Option<f32>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Channel {
+    /// Mean of all channels.
+    Mid,
+    /// First channel.
+    Left,
+    /// Second channel.
+    Right,
+    /// The loudest channel, followed as it changes.
+    Loudest,
+}
+
+fn hop(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.01..=60.0).contains(&seconds) { Ok(seconds) } else { Err("expected 0.01 to 60 seconds".to_owned()) }
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    let p = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.01..=0.99).contains(&p) { Ok(p) } else { Err("expected 0.01 to 0.99".to_owned()) }
+}
+
+impl JudgeOptions {
+    /// Opens the model on every core.
+    pub fn open(&self) -> Result<ScorerPool, ModelError> {
+        let model: Arc<Model> = match &self.model {
+            Some(path) => Model::load(path)?,
+            None => Model::embedded()?,
+        };
+        ScorerPool::open(&model, self.engine)
+    }
+
+    /// Step between windows in seconds.
+    pub fn hop_s(&self, model: &Model) -> f64 {
+        self.hop.unwrap_or(model.manifest.window.hop_s)
+    }
+
+    /// Probability of spoof from which on a file is flagged.
+    pub fn threshold(&self, model: &Model) -> f32 {
+        self.threshold.unwrap_or(model.manifest.calibration.threshold)
+    }
+
+    /// Which channel is judged.
+    pub fn channel(&self) -> ChannelChoice {
+        match self.channel {
+            Channel::Mid => ChannelChoice::Mid,
+            Channel::Left => ChannelChoice::Left,
+            Channel::Right => ChannelChoice::Right,
+            Channel::Loudest => ChannelChoice::Loudest,
+        }
+    }
+}

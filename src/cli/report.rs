@@ -1,0 +1,216 @@
+//! What `scan` says of a file: a JSON line or words.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::judge::Judgement;
+use crate::detect::probability;
+use crate::engine::{ScorerPool, WindowScore};
+use crate::rt::{Reading, State};
+
+/// A file's record; the fields of the JSON line, which are stable.
+#[derive(Debug, Serialize)]
+pub struct Record<'a> {
+    path: String,
+    /// See [`State::name`]; `error` if nothing could be read.
+    state: &'static str,
+    /// `spoof`, `bonafide`, or null without a score.
+    verdict: Option<&'static str>,
+    /// Integrated probability of spoof at equal priors, 0.01 to 0.99.
+    p_spoof: Option<f32>,
+    /// Integrated log-likelihood ratio in nats.
+    llr: Option<f32>,
+    flagged: bool,
+    threshold: f32,
+    duration_s: f64,
+    speech_s: f64,
+    sample_rate: u32,
+    channels: usize,
+    windows: u64,
+    /// Highest short-term (10 s) reading: a spoof within a long file.
+    peak: Option<Peak>,
+    problem: Option<&'a str>,
+    engine: &'a str,
+    model: ModelId<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeline: Option<Vec<Point>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Peak {
+    end_s: f64,
+    p_spoof: f32,
+}
+
+#[derive(Debug, Serialize)]
+struct ModelId<'a> {
+    name: &'a str,
+    version: &'a str,
+    sha256: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Point {
+    start_s: f64,
+    end_s: f64,
+    state: &'static str,
+    p_spoof: Option<f32>,
+    llr: Option<f32>,
+    speech_s: f32,
+}
+
+fn scored(reading: Reading) -> Option<f32> {
+    (reading.state == State::Scored).then_some(reading.llr)
+}
+
+fn rounded(p: f32) -> f32 {
+    (p * 10_000.0).round() / 10_000.0
+}
+
+impl<'a> Record<'a> {
+    /// The record of a judged file.
+    pub fn new(
+        path: String,
+        judgement: &'a Judgement,
+        pool: &'a ScorerPool,
+        threshold: f32,
+        timeline: bool,
+    ) -> Self {
+        let integrated = judgement.scores.integrated;
+        let llr = scored(integrated);
+        let flagged = llr.is_some_and(|llr| probability(llr) >= threshold);
+        let unread = judgement.windows.is_empty() && judgement.problem.is_some();
+        let info = &pool.model().manifest.model;
+        Self {
+            path,
+            state: if unread { State::Error.name() } else { integrated.state.name() },
+            verdict: llr.map(|_| if flagged { "spoof" } else { "bonafide" }),
+            p_spoof: llr.map(|llr| rounded(probability(llr))),
+            llr,
+            flagged,
+            threshold,
+            duration_s: (judgement.duration_s * 1000.0).round() / 1000.0,
+            speech_s: (judgement.speech_s() * 100.0).round() / 100.0,
+            sample_rate: judgement.rate,
+            channels: judgement.channels,
+            windows: judgement.scores.windows,
+            peak: peak(&judgement.windows),
+            problem: judgement.problem.as_deref(),
+            engine: pool.engine(),
+            model: ModelId { name: &info.name, version: &info.version, sha256: &info.sha256 },
+            timeline: timeline.then(|| judgement.windows.iter().map(Point::new).collect()),
+        }
+    }
+
+    /// Whether the file is flagged as spoof.
+    pub fn flagged(&self) -> bool {
+        self.flagged
+    }
+
+    /// Whether something of it could not be read.
+    pub fn failed(&self) -> bool {
+        self.problem.is_some()
+    }
+
+    /// In words, for a terminal.
+    pub fn text(&self) -> String {
+        let mut text = format!("{}  {}", self.headline(), printable(&self.path));
+        if self.sample_rate > 0 {
+            let peak =
+                self.peak.as_ref().map(|p| format!(", peak {} at {}", percent(p.p_spoof), clock(p.end_s)));
+            let _ = write!(
+                text,
+                "\n      {} read, {:.1} s of speech, {} windows{}",
+                clock(self.duration_s),
+                self.speech_s,
+                self.windows,
+                peak.unwrap_or_default()
+            );
+        }
+        if let Some(problem) = self.problem {
+            let _ = write!(text, "\n      problem: {}", printable(problem));
+        }
+        for point in self.timeline.iter().flatten() {
+            let reading = point
+                .p_spoof
+                .map_or_else(|| words(point.state).to_owned(), |p| format!("{} {}", percent(p), bar(p)));
+            let _ = write!(text, "\n      {} – {}  {reading}", clock(point.start_s), clock(point.end_s));
+        }
+        text
+    }
+
+    fn headline(&self) -> String {
+        match (self.p_spoof, self.verdict) {
+            (Some(p), Some("spoof")) => format!("{}  SPOOF    ", percent(p)),
+            (Some(p), _) => format!("{}  bona fide", percent(p)),
+            (None, _) => format!("   –  {}", words(self.state)),
+        }
+    }
+}
+
+impl Point {
+    fn new(window: &WindowScore) -> Self {
+        let llr = scored(window.reading);
+        Self {
+            start_s: (window.start_s * 1000.0).round() / 1000.0,
+            end_s: (window.end_s * 1000.0).round() / 1000.0,
+            state: window.reading.state.name(),
+            p_spoof: llr.map(|llr| rounded(probability(llr))),
+            llr,
+            speech_s: window.speech_s,
+        }
+    }
+}
+
+fn peak(windows: &[WindowScore]) -> Option<Peak> {
+    let readings = windows.iter().filter_map(|w| Some((w.end_s, scored(w.scores.short_term)?)));
+    let (end_s, llr) = readings.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some(Peak { end_s, p_spoof: rounded(probability(llr)) })
+}
+
+fn percent(p: f32) -> String {
+    format!("{:3.0} %", p * 100.0)
+}
+
+fn bar(p: f32) -> String {
+    "▇".repeat((p * 20.0).round() as usize)
+}
+
+fn clock(seconds: f64) -> String {
+    let tenths = (seconds * 10.0).round() as u64;
+    let (h, m, s) = (tenths / 36_000, tenths / 600 % 60, tenths % 600);
+    if h > 0 {
+        format!("{h}:{m:02}:{:04.1}", s as f64 / 10.0)
+    } else {
+        format!("{m}:{:04.1}", s as f64 / 10.0)
+    }
+}
+
+fn words(state: &str) -> &str {
+    match state {
+        "warming_up" => "too short to judge",
+        "no_speech" => "no speech",
+        "too_little_evidence" => "too little speech for a verdict",
+        "error" => "could not be read",
+        other => other,
+    }
+}
+
+/// File names can hold anything; control characters must not reach a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_and_names() {
+        assert_eq!(clock(0.05), "0:00.1");
+        assert_eq!(clock(61.0), "1:01.0");
+        assert_eq!(clock(3_723.4), "1:02:03.4");
+        assert_eq!(printable("a\u{1b}[31m\nb"), "a\u{fffd}[31m\u{fffd}b");
+    }
+}

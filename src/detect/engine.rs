@@ -1,0 +1,119 @@
+//! The engines that can run a model, and which one is taken.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::model::{Model, ModelError};
+
+/// Runs one model on one input at a time.
+pub trait Detector: Send {
+    /// Logits in the model's own order for an input tensor (`Manifest::input_shape`, row-major).
+    ///
+    /// # Errors
+    /// A run that failed; it can be tried again with the next window.
+    fn logits(&mut self, input: &[f32]) -> Result<[f32; 2], ModelError>;
+
+    /// Name, version and device, for reports.
+    fn engine(&self) -> &str;
+}
+
+/// Which engine runs models.
+#[derive(Clone, Copy, Debug, Default, Hash, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// ONNX Runtime if its library is there, else tract; which one is said.
+    #[default]
+    Auto,
+    /// ONNX Runtime, or an error.
+    OnnxRuntime,
+    /// tract, which is part of the binary.
+    Tract,
+}
+
+impl EngineChoice {
+    const NAMES: [(&'static str, Self); 3] =
+        [("auto", Self::Auto), ("onnxruntime", Self::OnnxRuntime), ("tract", Self::Tract)];
+}
+
+impl FromStr for EngineChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = Self::NAMES.iter().find(|(name, _)| *name == text);
+        named.map(|(_, engine)| *engine).ok_or_else(|| "expected auto, onnxruntime or tract".to_owned())
+    }
+}
+
+impl fmt::Display for EngineChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = Self::NAMES.iter().find(|(_, engine)| engine == self);
+        f.write_str(named.map_or("auto", |(name, _)| name))
+    }
+}
+
+/// Where ONNX Runtime's library is looked for: `BONAFIDE_ORT` alone if it is set, else beside the
+/// binary, in `onnxruntime/` beside it, and in that folder one and two levels up.
+pub fn library_candidates() -> Vec<PathBuf> {
+    if let Some(path) = std::env::var_os("BONAFIDE_ORT") {
+        return vec![PathBuf::from(path)];
+    }
+    let name = if cfg!(windows) {
+        "onnxruntime.dll"
+    } else if cfg!(target_os = "macos") {
+        "libonnxruntime.dylib"
+    } else {
+        "libonnxruntime.so"
+    };
+    let Some(folder) = std::env::current_exe().ok().and_then(|exe| exe.parent().map(PathBuf::from)) else {
+        return Vec::new();
+    };
+    let beside = std::iter::once(folder.join(name));
+    beside.chain(folder.ancestors().take(3).map(|folder| folder.join("onnxruntime").join(name))).collect()
+}
+
+/// Opens a model; with it comes a note if another engine than the preferred one was taken.
+pub(super) fn open(
+    model: &Model,
+    choice: EngineChoice,
+) -> Result<(Box<dyn Detector>, Option<String>), ModelError> {
+    let tract = || super::tract::Tract::open(model).map(|detector| Box::new(detector) as Box<dyn Detector>);
+    let onnxruntime =
+        || super::onnxruntime::OnnxRuntime::open(model).map(|d| Box::new(d) as Box<dyn Detector>);
+    match choice {
+        EngineChoice::Tract => Ok((tract()?, None)),
+        EngineChoice::OnnxRuntime => Ok((onnxruntime()?, None)),
+        EngineChoice::Auto => match super::onnxruntime::library() {
+            Ok(_) => Ok((onnxruntime()?, None)),
+            Err(reason) => Ok((tract()?, Some(format!("using the embedded engine: {reason}")))),
+        },
+    }
+}
+
+/// Checks a shape that a model declares (−1: any) against the manifest.
+pub(super) fn check_shape(
+    origin: &str,
+    what: &str,
+    found: &[i64],
+    expected: &[usize],
+) -> Result<(), ModelError> {
+    let same = |(found, expected): (&i64, &usize)| *found < 0 || *found == *expected as i64;
+    if found.len() == expected.len() && found.iter().zip(expected).all(same) {
+        return Ok(());
+    }
+    let problem = format!("the model's {what} has shape {found:?}, but the manifest makes it {expected:?}");
+    let cure = "correct front_end.n_mels, window.frames and image (channels, resize, crop) in the manifest";
+    Err(ModelError::new(origin, problem, cure))
+}
+
+/// Takes the two logits of an output, or says what is wrong with it.
+pub(super) fn two_logits(origin: &str, output: &[f32]) -> Result<[f32; 2], ModelError> {
+    let cure = "use a model with one output of shape [1, 2]";
+    let logits: [f32; 2] = output.try_into().map_err(|_| {
+        ModelError::new(origin, format!("the model gave {} numbers instead of 2", output.len()), cure)
+    })?;
+    if logits.iter().all(|logit| logit.is_finite()) {
+        return Ok(logits);
+    }
+    let problem = format!("the model's output is not finite ({logits:?})");
+    Err(ModelError::new(origin, problem, "export the model again; its weights hold NaN or overflow"))
+}

@@ -1,0 +1,129 @@
+//! Voice-activity gate: how much of a window is speech.
+
+use crate::dsp::{FrontEnd, MelFilterBank};
+use crate::model::Gate;
+
+/// Judges windows of log-mel frames; needs nothing but the window, so training, live use and
+/// offline use can't differ.
+///
+/// A frame's level is the power in the speech band (150 to 4,000 Hz) in dBFS. A frame is speech
+/// if its level is above the floor and within range of the window's loud frames, and if the
+/// window's levels vary at all: hum, tones and steady noise don't, syllables do.
+pub struct SpeechGate {
+    spec: Gate,
+    frame_s: f32,
+    /// First and one past the last band of the speech band.
+    bands: std::ops::Range<usize>,
+    /// Power of white noise of RMS 1 in these bands.
+    full_scale: f32,
+    scratch: Vec<f32>,
+}
+
+/// Speech in a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Speech {
+    /// Seconds of speech in the whole window.
+    pub total_s: f32,
+    /// Seconds of speech in its last part, which no earlier window held.
+    pub new_s: f32,
+}
+
+impl SpeechGate {
+    /// A gate for frames of `front_end`.
+    pub fn new(spec: Gate, front_end: &FrontEnd) -> Self {
+        let centres = front_end.band_centres();
+        let first = centres.partition_point(|hz| *hz < 150.0);
+        let last = centres.partition_point(|hz| *hz <= 4000.0);
+        // A front end without a band in the speech band is judged by all of its bands.
+        let bands = if first < last { first..last } else { 0..front_end.n_mels };
+        let white = MelFilterBank::new(front_end).white_noise_level(front_end);
+        let full_scale = white[bands.clone()].iter().map(|db| 10_f32.powf(db / 10.0)).sum();
+        Self { spec, frame_s: (1.0 / front_end.frame_rate()) as f32, bands, full_scale, scratch: Vec::new() }
+    }
+
+    /// Level of a frame (`n_mels` dB values) in the speech band, dBFS.
+    pub fn level(&self, bands: &[f32]) -> f32 {
+        let power: f32 = bands[self.bands.clone()].iter().map(|db| 10_f32.powf(db / 10.0)).sum();
+        10.0 * (power / self.full_scale).log10()
+    }
+
+    /// Seconds of speech in a window, given the [`level`](Self::level) of each of its frames, of
+    /// which the last `new_frames` are new.
+    pub fn speech(&mut self, levels: &[f32], new_frames: usize) -> Speech {
+        if levels.is_empty() {
+            return Speech::default();
+        }
+        let last = levels.len() - 1;
+        self.scratch.clear();
+        self.scratch.extend_from_slice(levels);
+        let mut percentile =
+            |p: usize| *self.scratch.select_nth_unstable_by(last * p / 100, f32::total_cmp).1;
+        let (quiet, loud) = (percentile(5), percentile(95));
+        if loud - quiet < self.spec.min_variation_db {
+            return Speech::default();
+        }
+        let threshold = self.spec.floor_dbfs.max(loud - self.spec.range_db);
+        let active = |levels: &[f32]| levels.iter().filter(|level| **level > threshold).count() as f32;
+        let new = &levels[levels.len().saturating_sub(new_frames)..];
+        Speech { total_s: active(levels) * self.frame_s, new_s: active(new) * self.frame_s }
+    }
+
+    /// Whether a window with so much speech is judged.
+    pub fn is_open(&self, speech: Speech) -> bool {
+        speech.total_s >= self.spec.min_speech_s
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dsp::{LogMel, MelNorm, MelScale, Padding};
+
+    fn front_end() -> FrontEnd {
+        FrontEnd {
+            sample_rate: 16_000,
+            n_fft: 1024,
+            win_length: 1024,
+            hop: 160,
+            n_mels: 128,
+            f_min: 0.0,
+            f_max: 8000.0,
+            mel_scale: MelScale::Slaney,
+            mel_norm: MelNorm::Slaney,
+            padding: Padding::Centre,
+            amin: 1e-10,
+        }
+    }
+
+    fn speech_in(sound: impl Fn(f32) -> f32) -> f32 {
+        let mut gate = SpeechGate::new(Gate::default(), &front_end());
+        let mut levels = Vec::new();
+        let samples: Vec<f32> = (0..48_000).map(|i| sound(i as f32 / 16_000.0)).collect();
+        LogMel::new(&front_end()).unwrap().push(&samples, |bands| levels.push(gate.level(bands)));
+        // Whole frames within steady sound: from 0.5 s on.
+        gate.speech(&levels[50..250], 200).total_s
+    }
+
+    fn noise(t: f32) -> f32 {
+        let x = (t * 16_000.0).round() as u32;
+        (x.wrapping_mul(2_654_435_761) ^ x << 13).wrapping_mul(2_246_822_519) as f32 / u32::MAX as f32 - 0.5
+    }
+
+    #[test]
+    fn silence_hum_and_steady_noise_are_no_speech() {
+        assert_eq!(speech_in(|_| 0.0), 0.0);
+        assert_eq!(speech_in(|t| (t * 314.0).sin()), 0.0);
+        assert_eq!(speech_in(noise), 0.0);
+        assert_eq!(speech_in(|t| (t * 6283.0).sin().signum()), 0.0);
+    }
+
+    #[test]
+    fn syllables_are_speech_at_any_usual_level() {
+        let syllables = |t: f32| (t * 1000.0).sin() * (t * 12.6).sin().max(0.0);
+        let loud = speech_in(syllables);
+        assert!((0.8..1.4).contains(&loud), "about half of 2 s, got {loud}");
+        assert!((speech_in(|t| 0.1 * syllables(t)) - loud).abs() < 0.05);
+        assert_eq!(speech_in(|t| 1e-5 * syllables(t)), 0.0, "below the floor");
+        assert!(speech_in(|t| syllables(t) + 0.05 * noise(t)) > 0.5, "in noise");
+    }
+}

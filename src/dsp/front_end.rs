@@ -1,0 +1,144 @@
+//! The parameters of a log-mel front end, as a model's manifest states them.
+
+use thiserror::Error;
+
+/// Frequency scale on which the mel bands are equidistant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "onnx", derive(serde::Deserialize), serde(rename_all = "lowercase"))]
+pub enum MelScale {
+    /// Linear below 1 kHz, logarithmic above (Slaney's Auditory Toolbox; librosa's default).
+    #[default]
+    Slaney,
+    /// 2595·log10(1 + f/700) (HTK; librosa `htk=True`).
+    Htk,
+}
+
+/// Scaling of each triangular mel filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "onnx", derive(serde::Deserialize), serde(rename_all = "lowercase"))]
+pub enum MelNorm {
+    /// Each filter is divided by half its width in Hz (unit area; librosa `norm='slaney'`).
+    #[default]
+    Slaney,
+    /// Peak 1 (librosa `norm=None`).
+    None,
+}
+
+/// Where frame 0 of a stream lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "onnx", derive(serde::Deserialize), serde(rename_all = "lowercase"))]
+pub enum Padding {
+    /// Frame `t` is centred on sample `t·hop`: the stream is preceded, and at its end followed,
+    /// by `n_fft / 2` zeros. This is librosa's `center=True, pad_mode='constant'` with the whole
+    /// stream as one signal `y`; only the ends of a stream see zeros, never a window inside it.
+    #[default]
+    Centre,
+    /// Frame `t` begins at sample `t·hop` (librosa `center=False`).
+    None,
+}
+
+/// A log-mel front end: `10·log10(max(amin, mel · |STFT|²))` in dB relative to 1.
+///
+/// Equals librosa 0.11 `power_to_db(melspectrogram(y, sr, n_fft, hop_length, win_length,
+/// window='hann', power=2, n_mels, fmin, fmax, htk, norm), ref=1, amin=amin, top_db=None)`.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "onnx", derive(serde::Deserialize), serde(deny_unknown_fields))]
+pub struct FrontEnd {
+    /// Model rate in Hz, 4,000 to 192,000.
+    pub sample_rate: u32,
+    /// FFT length in samples, 16 to 16,384, even.
+    pub n_fft: usize,
+    /// Length of the periodic Hann window in samples, at most `n_fft`, zero-padded on both sides.
+    pub win_length: usize,
+    /// Step between frames in samples, 1 to `n_fft`.
+    pub hop: usize,
+    /// Number of mel bands, 1 to 1,024.
+    pub n_mels: usize,
+    /// Lower edge of the lowest band in Hz.
+    pub f_min: f64,
+    /// Upper edge of the highest band in Hz, at most half the sample rate.
+    pub f_max: f64,
+    /// See [`MelScale`].
+    #[cfg_attr(feature = "onnx", serde(default))]
+    pub mel_scale: MelScale,
+    /// See [`MelNorm`].
+    #[cfg_attr(feature = "onnx", serde(default))]
+    pub mel_norm: MelNorm,
+    /// See [`Padding`].
+    #[cfg_attr(feature = "onnx", serde(default))]
+    pub padding: Padding,
+    /// Smallest power before the logarithm (librosa `power_to_db(amin=…)`), greater than 0.
+    #[cfg_attr(feature = "onnx", serde(default = "default_amin"))]
+    pub amin: f64,
+}
+
+#[cfg(feature = "onnx")]
+fn default_amin() -> f64 {
+    1e-10
+}
+
+/// A front end whose parameters can't work together.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[error("front_end.{field} is {got}, but must be {expected}")]
+pub struct FrontEndError {
+    /// Name of the offending field.
+    pub field: &'static str,
+    /// Its value.
+    pub got: String,
+    /// What was expected.
+    pub expected: String,
+}
+
+impl FrontEnd {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// The first field out of range, with the range.
+    pub fn validate(&self) -> Result<(), FrontEndError> {
+        let nyquist = f64::from(self.sample_rate) / 2.0;
+        check(
+            "sample_rate",
+            self.sample_rate,
+            (4_000..=192_000).contains(&self.sample_rate),
+            "4000 to 192000 Hz",
+        )?;
+        let fft_fits = (16..=16_384).contains(&self.n_fft) && self.n_fft.is_multiple_of(2);
+        check("n_fft", self.n_fft, fft_fits, "even and 16 to 16384")?;
+        check("win_length", self.win_length, (2..=self.n_fft).contains(&self.win_length), "2 to n_fft")?;
+        check("hop", self.hop, (1..=self.n_fft).contains(&self.hop), "1 to n_fft")?;
+        check("n_mels", self.n_mels, (1..=1024).contains(&self.n_mels), "1 to 1024")?;
+        check(
+            "f_max",
+            self.f_max,
+            self.f_max > 0.0 && self.f_max <= nyquist,
+            "above 0 and at most half the sample rate",
+        )?;
+        check(
+            "f_min",
+            self.f_min,
+            self.f_min >= 0.0 && self.f_min < self.f_max,
+            "at least 0 and below f_max",
+        )?;
+        check("amin", self.amin, self.amin.is_finite() && self.amin > 0.0, "finite and above 0")
+    }
+
+    /// Frames per second.
+    pub fn frame_rate(&self) -> f64 {
+        f64::from(self.sample_rate) / self.hop as f64
+    }
+
+    /// Zeros that precede and follow the stream, in samples.
+    pub fn pad(&self) -> usize {
+        match self.padding {
+            Padding::Centre => self.n_fft / 2,
+            Padding::None => 0,
+        }
+    }
+}
+
+fn check(field: &'static str, got: impl ToString, fits: bool, expected: &str) -> Result<(), FrontEndError> {
+    if fits {
+        return Ok(());
+    }
+    Err(FrontEndError { field, got: got.to_string(), expected: expected.to_owned() })
+}

@@ -1,0 +1,17 @@
+//! Signal processing: from a host's block to log-mel frames.
+//!
+//! Everything here allocates in its constructor and never after; no call after construction
+//! locks, logs, blocks, makes a system call or panics on any input, NaN included.
+
+mod downmix;
+mod front_end;
+mod log_mel;
+mod mel;
+mod resample;
+mod stft;
+
+pub use downmix::{ChannelChoice, Downmix, MAX_CHANNELS, MAX_SAMPLE};
+pub use front_end::{FrontEnd, FrontEndError, MelNorm, MelScale, Padding};
+pub use log_mel::LogMel;
+pub use mel::MelFilterBank;
+pub use resample::{HOST_RATES, RateError, Resampler};

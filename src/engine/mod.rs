@@ -1,0 +1,32 @@
+//! The stages joined.
+//!
+//! ```text
+//! audio thread      StreamProcessor  downmix → resample → STFT → log-mel → queue
+//! inference thread  StreamWorker     queue → gap-aware windows → gate → (Scorer) → readings → cell
+//!                   InferenceService drives the workers of all streams of the process
+//!                   OfflineStream    drives one processor and one worker over a file
+//! ```
+
+#[cfg(feature = "onnx")]
+mod offline;
+mod processor;
+#[cfg(feature = "onnx")]
+mod service;
+#[cfg(feature = "onnx")]
+mod session;
+#[cfg(feature = "onnx")]
+mod window;
+#[cfg(feature = "onnx")]
+mod worker;
+
+#[cfg(feature = "onnx")]
+pub use offline::{OfflineStream, ScorerPool};
+pub use processor::{StreamConfig, StreamError, StreamProcessor};
+#[cfg(feature = "onnx")]
+pub use service::{InferenceService, StreamHandle};
+#[cfg(feature = "onnx")]
+pub use session::Session;
+#[cfg(feature = "onnx")]
+pub use window::{Window, WindowAssembler};
+#[cfg(feature = "onnx")]
+pub use worker::{Event, StreamWorker, WindowScore, WorkerConfig};

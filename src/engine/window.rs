@@ -1,0 +1,144 @@
+//! Frames to windows, never across a gap.
+
+use crate::detect::{Speech, SpeechGate};
+use crate::model::Manifest;
+use crate::rt::{FrameTag, Item};
+
+/// A window of consecutive frames.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    /// `frames · n_mels` dB values, frame after frame. A stream shorter than a window is repeated
+    /// until it fills one.
+    pub bands: Vec<f32>,
+    /// Speech in it, repetitions not counted.
+    pub speech: Speech,
+    /// Session and segment; `index` is its first frame.
+    pub tag: FrameTag,
+    /// One past its last frame.
+    pub end: u64,
+}
+
+/// Joins frames to windows that begin at multiples of the hop since the segment began, whatever
+/// the pace of arrival. Where a frame is missing, every window that would hold it is lost whole,
+/// and counted.
+pub struct WindowAssembler {
+    n_mels: usize,
+    frames: usize,
+    hop: u64,
+    gate: SpeechGate,
+    /// Frames held without a gap: bands and levels.
+    bands: Vec<f32>,
+    levels: Vec<f32>,
+    /// Tag that the next frame must have to follow on.
+    next: FrameTag,
+    /// First frame of the next window.
+    start: u64,
+    /// One past the last frame that a window of this segment held.
+    covered: u64,
+    lost: u64,
+}
+
+impl WindowAssembler {
+    /// An assembler of `manifest`'s windows, one every `hop_s` seconds (rounded to frames).
+    pub fn new(manifest: &Manifest, hop_s: f64) -> Self {
+        Self {
+            n_mels: manifest.front_end.n_mels,
+            frames: manifest.window.frames,
+            hop: manifest.hop_frames(hop_s) as u64,
+            gate: SpeechGate::new(manifest.gate, &manifest.front_end),
+            bands: Vec::new(),
+            levels: Vec::new(),
+            next: FrameTag::default(),
+            start: 0,
+            covered: 0,
+            lost: 0,
+        }
+    }
+
+    /// Takes the queue's next item (with its bands, `n_mels` values, if it is a frame); returns
+    /// the window that it completes.
+    pub fn push(&mut self, item: Item, bands: &[f32]) -> Option<Window> {
+        match item {
+            Item::Frame(tag) => {
+                self.follow(tag);
+                self.bands.extend_from_slice(bands);
+                self.levels.push(self.gate.level(bands));
+                self.next.index += 1;
+                (self.next.index == self.start + self.frames as u64).then(|| self.complete())
+            }
+            Item::End(tag) => {
+                self.follow(tag);
+                let last = self.last();
+                self.restart(FrameTag { segment: tag.segment.wrapping_add(1), index: 0, ..tag });
+                last
+            }
+        }
+    }
+
+    /// Windows lost to gaps since the session began.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    fn follow(&mut self, tag: FrameTag) {
+        if tag == self.next {
+            return;
+        }
+        if tag.session != self.next.session {
+            self.lost = 0;
+        }
+        let missing_from =
+            if (tag.session, tag.segment) == (self.next.session, self.next.segment) { self.start } else { 0 };
+        self.restart(tag);
+        // Begin on the grid, so that windows lie where they would without the gap.
+        self.start = tag.index.next_multiple_of(self.hop);
+        self.lost += self.start.saturating_sub(missing_from) / self.hop;
+    }
+
+    fn restart(&mut self, next: FrameTag) {
+        self.bands.clear();
+        self.levels.clear();
+        self.next = next;
+        self.start = next.index;
+        self.covered = next.index;
+    }
+
+    /// First frame held.
+    fn first(&self) -> u64 {
+        self.next.index - self.levels.len() as u64
+    }
+
+    fn complete(&mut self) -> Window {
+        let window = self.cut(self.start);
+        self.start += self.hop;
+        // Keep a window's length: the last window of a stream is taken back from its end.
+        let held = self.levels.len();
+        if held >= 2 * self.frames {
+            self.bands.drain(..(held - self.frames) * self.n_mels);
+            self.levels.drain(..held - self.frames);
+        }
+        window
+    }
+
+    /// The window that ends with the stream, if some of its frames were in none.
+    fn last(&mut self) -> Option<Window> {
+        if self.levels.is_empty() || self.next.index <= self.covered {
+            return None;
+        }
+        let start = self.next.index.saturating_sub(self.frames as u64).max(self.first());
+        Some(self.cut(start))
+    }
+
+    /// The frames held from `start` on, at most a window, as a window.
+    fn cut(&mut self, start: u64) -> Window {
+        let from = (start - self.first()) as usize;
+        let to = self.levels.len().min(from + self.frames);
+        let end = start + (to - from) as u64;
+        let new = end.saturating_sub(self.covered.max(start)) as usize;
+        let speech = self.gate.speech(&self.levels[from..to], new);
+        self.covered = end;
+        let bands = &self.bands[from * self.n_mels..to * self.n_mels];
+        let bands = bands.iter().copied().cycle().take(self.frames * self.n_mels).collect();
+        Window { bands, speech, tag: FrameTag { index: start, ..self.next }, end }
+    }
+}

@@ -1,0 +1,207 @@
+//! The inference thread's half of one stream.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::session::Session;
+use super::window::{Window, WindowAssembler};
+use crate::model::{Manifest, ModelError};
+use crate::rt::{FrameConsumer, FrameTag, Freshness, Item, Reading, ScoreCell, Scores};
+
+/// How a stream's windows are treated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WorkerConfig {
+    /// Step between windows in seconds.
+    pub hop_s: f64,
+    /// Windows that may wait to be judged.
+    pub max_pending: usize,
+    /// `true` (offline): when so many wait, the queue is left unread, so that the producer waits.
+    /// `false` (live): the oldest window is dropped whole, and counted.
+    pub lossless: bool,
+}
+
+impl WorkerConfig {
+    /// When scores of `manifest`'s model are stale: after two hops and a second without a new one.
+    pub fn freshness(&self, manifest: &Manifest) -> Freshness {
+        let rate = f64::from(manifest.front_end.sample_rate);
+        Freshness {
+            window: (manifest.window.frames * manifest.front_end.hop) as u64,
+            limit: ((2.0 * self.hop_s + 1.0) * rate) as u64,
+        }
+    }
+}
+
+/// A judged window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WindowScore {
+    /// Where it begins in its segment, seconds.
+    pub start_s: f64,
+    /// Where it ends.
+    pub end_s: f64,
+    /// Speech in it, seconds.
+    pub speech_s: f32,
+    /// Its score, or why there is none.
+    pub reading: Reading,
+    /// All readings after it.
+    pub scores: Scores,
+}
+
+/// What happened in a stream, in order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// A window was judged.
+    Window(WindowScore),
+    /// The stream ended; all its windows have been judged.
+    Ended(Scores),
+}
+
+/// Reads a stream's queue, joins frames to windows, and turns their scores into readings.
+///
+/// Who owns it decides which thread judges the windows and when: [`collect`](Self::collect),
+/// then [`next_window`](Self::next_window) and [`record`](Self::record) until there are none.
+pub struct StreamWorker {
+    queue: FrameConsumer,
+    bands: Vec<f32>,
+    assembler: WindowAssembler,
+    config: WorkerConfig,
+    manifest: Manifest,
+    pending: VecDeque<Pending>,
+    /// Windows dropped here, besides those that the assembler lost.
+    skipped: u64,
+    session: Session,
+    session_number: u32,
+    covered: (FrameTag, u64),
+    cell: Arc<ScoreCell>,
+}
+
+enum Pending {
+    Window(Window),
+    End,
+}
+
+impl StreamWorker {
+    /// A worker for the consumer that `StreamProcessor::new` gave.
+    pub fn new(manifest: &Manifest, queue: FrameConsumer, config: WorkerConfig) -> Self {
+        Self {
+            queue,
+            bands: vec![0.0; manifest.front_end.n_mels],
+            assembler: WindowAssembler::new(manifest, config.hop_s),
+            config,
+            pending: VecDeque::new(),
+            skipped: 0,
+            session: Session::new(manifest.evidence, manifest.front_end.frame_rate(), 0),
+            session_number: 0,
+            covered: (FrameTag::default(), 0),
+            cell: Arc::default(),
+            manifest: manifest.clone(),
+        }
+    }
+
+    /// Where the readings are published.
+    pub fn cell(&self) -> &Arc<ScoreCell> {
+        &self.cell
+    }
+
+    /// Reads the queue as far as it may.
+    pub fn collect(&mut self) {
+        while !(self.config.lossless && self.pending.len() >= self.config.max_pending) {
+            let Some(item) = self.queue.pop(&mut self.bands) else { break };
+            let lost = self.assembler.lost();
+            self.begin_session(item);
+            if let Some(window) = self.assembler.push(item, &self.bands) {
+                self.pending.push_back(Pending::Window(window));
+            }
+            if let Item::End(_) = item {
+                self.pending.push_back(Pending::End);
+            }
+            if self.assembler.lost() > lost || self.skip_oldest() {
+                self.cell.publish(&self.session.lose(self.assembler.lost() + self.skipped));
+            }
+        }
+    }
+
+    /// Drops the oldest windows beyond `max_pending`; says whether there were any.
+    fn skip_oldest(&mut self) -> bool {
+        let waiting = self.pending.iter().filter(|p| matches!(p, Pending::Window(_))).count();
+        if waiting <= self.config.max_pending {
+            return false;
+        }
+        let oldest = self.pending.iter().position(|p| matches!(p, Pending::Window(_)));
+        oldest.map(|oldest| self.pending.remove(oldest));
+        self.skipped += 1;
+        true
+    }
+
+    /// A frame of another session begins a new measurement: nothing of the old one is waited for.
+    fn begin_session(&mut self, item: Item) {
+        let (Item::Frame(tag) | Item::End(tag)) = item;
+        if tag.session == self.session_number {
+            return;
+        }
+        self.session_number = tag.session;
+        self.pending.clear();
+        self.skipped = 0;
+        let frame_rate = self.manifest.front_end.frame_rate();
+        self.session = Session::new(self.manifest.evidence, frame_rate, tag.session);
+        self.covered = (tag, 0);
+        self.cell.publish(&self.session.scores());
+    }
+
+    /// The next window to be judged; call [`record`](Self::record) with it, in order. Windows in
+    /// which the gate found too little speech come with `false`: they need no score.
+    pub fn next_window(&mut self) -> Option<(Window, bool)> {
+        match self.pending.front() {
+            Some(Pending::Window(_)) => {}
+            _ => return None,
+        }
+        let Some(Pending::Window(window)) = self.pending.pop_front() else { return None };
+        let judged = window.speech.total_s >= self.manifest.gate.min_speech_s;
+        Some((window, judged))
+    }
+
+    /// Windows that wait.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Takes the end of the stream, if all windows before it have been taken.
+    pub fn take_end(&mut self) -> Option<Event> {
+        let Some(Pending::End) = self.pending.front() else { return None };
+        self.pending.pop_front();
+        Some(Event::Ended(self.session.scores()))
+    }
+
+    /// Whether the producer is gone and everything was read and taken.
+    pub fn is_finished(&self) -> bool {
+        self.pending.is_empty() && self.queue.is_finished()
+    }
+
+    /// Adds a window's score (`None`: the gate was closed) and publishes the readings.
+    pub fn record(&mut self, window: &Window, llr: Option<Result<f32, ModelError>>) -> Event {
+        let (tag, end) = (window.tag, window.end);
+        let covered = match self.covered {
+            (last, covered) if (last.session, last.segment) == (tag.session, tag.segment) => covered,
+            _ => tag.index,
+        };
+        self.covered = (tag, end);
+        let end_sample = end * self.manifest.front_end.hop as u64;
+        let scores = match llr {
+            Some(Err(_)) => self.session.fail(),
+            Some(Ok(llr)) => self.add(end - covered.max(tag.index), window, Some(llr), end_sample),
+            None => self.add(end - covered.max(tag.index), window, None, end_sample),
+        };
+        self.cell.publish(&scores);
+        let frame_s = 1.0 / self.manifest.front_end.frame_rate();
+        Event::Window(WindowScore {
+            start_s: tag.index as f64 * frame_s,
+            end_s: end as f64 * frame_s,
+            speech_s: window.speech.total_s,
+            reading: scores.momentary,
+            scores,
+        })
+    }
+
+    fn add(&mut self, new_frames: u64, window: &Window, llr: Option<f32>, end: u64) -> Scores {
+        self.session.add(new_frames, window.speech, llr, end)
+    }
+}

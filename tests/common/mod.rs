@@ -1,0 +1,84 @@
+//! Sounds, front ends and manifests that several tests use.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::collections::HashMap;
+use std::io::Cursor;
+use std::path::Path;
+
+use bonafide::dsp::{FrontEnd, MelNorm, MelScale, Padding};
+
+pub fn front_end() -> FrontEnd {
+    FrontEnd {
+        sample_rate: 16_000,
+        n_fft: 1024,
+        win_length: 1024,
+        hop: 160,
+        n_mels: 128,
+        f_min: 0.0,
+        f_max: 8000.0,
+        mel_scale: MelScale::Slaney,
+        mel_norm: MelNorm::Slaney,
+        padding: Padding::Centre,
+        amin: 1e-10,
+    }
+}
+
+/// White noise in −1..=1, the same for the same seed (xorshift32).
+pub fn noise(len: usize, seed: u32) -> Vec<f32> {
+    let mut x = seed.wrapping_mul(2_654_435_769) | 1;
+    let mut next = || {
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        x as f32 / u32::MAX as f32 * 2.0 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+pub fn sine(hz: f64, rate: f64, len: usize) -> Vec<f32> {
+    (0..len).map(|i| (std::f64::consts::TAU * hz * i as f64 / rate).sin() as f32).collect()
+}
+
+/// Something that the gate takes for speech: a gliding pulse train through three resonances, in
+/// syllables, with a little noise.
+pub fn speech_like(rate: u32, seconds: f64, seed: u32) -> Vec<f32> {
+    let rate = f64::from(rate);
+    let len = (rate * seconds) as usize;
+    let breath = noise(len, seed);
+    let detune = 1.0 + f64::from(seed % 7) * 0.05;
+    let mut phase = 0.0;
+    let mut sound: Vec<f64> = (0..len)
+        .map(|i| {
+            let t = i as f64 / rate;
+            phase += (120.0 + 40.0 * (t * 2.1).sin()) * detune / rate;
+            let pulse = if phase >= 1.0 { 1.0 } else { 0.0 };
+            phase = phase.fract();
+            pulse + 0.005 * f64::from(breath[i])
+        })
+        .collect();
+    for (hz, width) in [(650.0, 90.0), (1_250.0, 110.0), (2_600.0, 170.0)] {
+        let r = (-std::f64::consts::PI * width / rate).exp();
+        let (a, b) = (2.0 * r * (std::f64::consts::TAU * hz * detune / rate).cos(), -r * r);
+        let (mut y1, mut y2) = (0.0, 0.0);
+        for x in &mut sound {
+            let y = *x * (1.0 - r) + a * y1 + b * y2;
+            (y1, y2) = (y, y1);
+            *x = y;
+        }
+    }
+    let peak = sound.iter().fold(1e-9, |peak: f64, x| peak.max(x.abs()));
+    let syllable = |i: usize| (i as f64 / rate * 3.0 * std::f64::consts::PI).sin().powi(2);
+    sound.iter().enumerate().map(|(i, x)| (0.5 * x / peak * syllable(i)) as f32).collect()
+}
+
+/// The float32 arrays of an `.npz` file (a zip of `.npy` files) in tests/vectors.
+pub fn vectors(file: &str) -> HashMap<String, Vec<f32>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(file);
+    let mut archive = zip::ZipArchive::new(Cursor::new(std::fs::read(path).unwrap())).unwrap();
+    let names: Vec<String> = archive.file_names().map(str::to_owned).collect();
+    let array = |name: String| {
+        let values = npyz::NpyFile::new(archive.by_name(&name).unwrap()).unwrap().into_vec().unwrap();
+        (name.trim_end_matches(".npy").to_owned(), values)
+    };
+    names.into_iter().map(array).collect()
+}

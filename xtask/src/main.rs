@@ -1,0 +1,65 @@
+//! The project's own commands, run as `cargo xtask COMMAND`.
+//!
+//! What these commands have to say goes to standard error, so that standard output is the output
+//! of `bonafide` alone and `cargo xtask scan --json | jq` works.
+
+mod cargo;
+mod formant;
+mod ort;
+mod record;
+mod sample;
+mod scan;
+mod speech_check;
+mod test;
+mod tool;
+
+use anyhow::{Result, bail};
+use cargo::Workspace;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND [ARGS…]
+
+  scan [ARGS…]      build everything and run `bonafide scan ARGS…`; makes a sample if no FILE is given
+  test [ARGS…]      run all tests; with ARGS, only `cargo test --workspace --release ARGS…`
+  speech-check      scan real people, machine voices and the dev corpus, as far as they are here
+  sample [OUT.wav]  make a machine voice to scan (default: target/sample.wav)
+  ort               fetch ONNX Runtime's shared library with pip, check it, put it beside the binary
+  help              this text
+
+Environment:
+  PYTHON            the Python whose pip fetches ONNX Runtime (default: python3)
+  BONAFIDE_ORT      an ONNX Runtime library of your own: nothing is fetched
+  CARGO_TARGET_DIR  where Cargo builds, as always";
+
+/// For every failure of xtask itself. It is also what `bonafide scan` says when it could not read
+/// something; 1 would mean that a file was flagged.
+const FAILED: u8 = 2;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_else(|| "help".into());
+    let args: Vec<String> = args.collect();
+    run(&command, &args).unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        for cause in error.chain().skip(1) {
+            eprintln!("  because: {cause}");
+        }
+        ExitCode::from(FAILED)
+    })
+}
+
+fn run(command: &str, args: &[String]) -> Result<ExitCode> {
+    match command {
+        "scan" => scan::run(&Workspace::find()?, args),
+        "test" => test::run(&Workspace::find()?, args),
+        "speech-check" => speech_check::run(&Workspace::find()?),
+        "sample" => sample::run(&Workspace::find()?, args),
+        "ort" => ort::run(&Workspace::find()?),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => bail!("there is no command {command:?}; `cargo xtask help` lists them all"),
+    }
+}
