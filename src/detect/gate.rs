@@ -8,14 +8,18 @@ use crate::model::Gate;
 ///
 /// A frame's level is the power in the speech band (150 to 4,000 Hz) in dBFS. A frame is speech
 /// if its level is above the floor and within range of the window's loud frames, and if the
-/// window's levels vary at all: hum, tones and steady noise don't, syllables do.
+/// window's levels move as syllables do, by decibels within 100 ms: hum, tones, steady noise and
+/// slow fades don't.
 pub struct SpeechGate {
     spec: Gate,
     frame_s: f32,
+    /// Frames in 100 ms, at least 1.
+    step: usize,
     /// First and one past the last band of the speech band.
     bands: std::ops::Range<usize>,
-    /// Power of white noise of RMS 1 in these bands.
-    full_scale: f32,
+    /// What makes these bands' powers add up to the power in the speech band, relative to white
+    /// noise of RMS 1: each band's width over its response to that noise.
+    weights: Vec<f32>,
     scratch: Vec<f32>,
 }
 
@@ -36,15 +40,21 @@ impl SpeechGate {
         let last = centres.partition_point(|hz| *hz <= 4000.0);
         // A front end without a band in the speech band is judged by all of its bands.
         let bands = if first < last { first..last } else { 0..front_end.n_mels };
-        let white = MelFilterBank::new(front_end).white_noise_level(front_end);
-        let full_scale = white[bands.clone()].iter().map(|db| 10_f32.powf(db / 10.0)).sum();
-        Self { spec, frame_s: (1.0 / front_end.frame_rate()) as f32, bands, full_scale, scratch: Vec::new() }
+        let noise = MelFilterBank::new(front_end).white_noise_level(front_end);
+        let widths = front_end.band_widths();
+        let total: f64 = widths[bands.clone()].iter().sum();
+        let weight = |band: usize| (widths[band] / total) as f32 / 10_f32.powf(noise[band] / 10.0);
+        let weights = bands.clone().map(weight).map(|w| if w.is_finite() { w } else { 0.0 }).collect();
+        let frame_rate = front_end.frame_rate();
+        let step = ((frame_rate / 10.0).round() as usize).max(1);
+        Self { spec, frame_s: (1.0 / frame_rate) as f32, step, bands, weights, scratch: Vec::new() }
     }
 
     /// Level of a frame (`n_mels` dB values) in the speech band, dBFS.
     pub fn level(&self, bands: &[f32]) -> f32 {
-        let power: f32 = bands[self.bands.clone()].iter().map(|db| 10_f32.powf(db / 10.0)).sum();
-        10.0 * (power / self.full_scale).log10()
+        let power =
+            bands[self.bands.clone()].iter().zip(&self.weights).map(|(db, w)| w * 10_f32.powf(db / 10.0));
+        10.0 * power.sum::<f32>().max(f32::MIN_POSITIVE).log10()
     }
 
     /// Seconds of speech in a window, given the [`level`](Self::level) of each of its frames, of
@@ -53,15 +63,12 @@ impl SpeechGate {
         if levels.is_empty() {
             return Speech::default();
         }
-        let last = levels.len() - 1;
-        self.scratch.clear();
-        self.scratch.extend_from_slice(levels);
-        let mut percentile =
-            |p: usize| *self.scratch.select_nth_unstable_by(last * p / 100, f32::total_cmp).1;
-        let (quiet, loud) = (percentile(5), percentile(95));
-        if loud - quiet < self.spec.min_variation_db {
+        let steps =
+            levels.iter().zip(levels.iter().skip(self.step)).map(|(before, after)| (after - before).abs());
+        if percentile(&mut self.scratch, steps, 80) < self.spec.min_variation_db {
             return Speech::default();
         }
+        let loud = percentile(&mut self.scratch, levels.iter().copied(), 95);
         let threshold = self.spec.floor_dbfs.max(loud - self.spec.range_db);
         let active = |levels: &[f32]| levels.iter().filter(|level| **level > threshold).count() as f32;
         let new = &levels[levels.len().saturating_sub(new_frames)..];
@@ -72,6 +79,14 @@ impl SpeechGate {
     pub fn is_open(&self, speech: Speech) -> bool {
         speech.total_s >= self.spec.min_speech_s
     }
+}
+
+/// The value that `percent` of `values` don't exceed; 0 of none.
+fn percentile(scratch: &mut Vec<f32>, values: impl Iterator<Item = f32>, percent: usize) -> f32 {
+    scratch.clear();
+    scratch.extend(values);
+    let Some(last) = scratch.len().checked_sub(1) else { return 0.0 };
+    *scratch.select_nth_unstable_by(last * percent / 100, f32::total_cmp).1
 }
 
 #[cfg(test)]
@@ -114,6 +129,7 @@ mod tests {
         assert_eq!(speech_in(|_| 0.0), 0.0);
         assert_eq!(speech_in(|t| (t * 314.0).sin()), 0.0);
         assert_eq!(speech_in(noise), 0.0);
+        assert_eq!(speech_in(|t| noise(t) * (t / 3.0).min(1.0)), 0.0, "a slow fade");
         assert_eq!(speech_in(|t| (t * 6283.0).sin().signum()), 0.0);
     }
 

@@ -67,6 +67,11 @@ impl FrontEnd {
     pub fn band_centres(&self) -> Vec<f64> {
         band_edges(self)[1..=self.n_mels].to_vec()
     }
+
+    /// Width of each band's triangle at half its height in Hz (`n_mels` values).
+    pub fn band_widths(&self) -> Vec<f64> {
+        band_edges(self).windows(3).map(|edge| (edge[2] - edge[0]) / 2.0).collect()
+    }
 }
 
 /// `n_mels + 2` band edges in Hz, equidistant in mel (librosa `mel_frequencies`).

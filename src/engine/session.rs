@@ -131,10 +131,10 @@ mod tests {
         let mut session = Session::new(Evidence::default(), 100.0, 0);
         assert_eq!(session.scores().integrated.state, State::WarmingUp);
         assert_eq!(session.add(200, speech(0.0), None, 200).integrated.state, State::NoSpeech);
-        let scores = session.add(200, speech(1.0), Some(2.0), 400);
+        let scores = session.add(200, speech(0.9), Some(2.0), 400);
         assert_eq!(scores.momentary, Reading { state: State::Scored, llr: 2.0 });
         assert_eq!(scores.integrated.state, State::TooLittleEvidence);
-        let scores = session.add(200, speech(2.0), Some(-1.0), 600);
+        let scores = session.add(200, speech(1.8), Some(-1.0), 600);
         assert_eq!(scores.integrated, Reading { state: State::Scored, llr: 0.0 }, "weighted by speech");
         assert_eq!(session.lose(3).momentary.state, State::Overloaded);
         assert_eq!(session.fail().momentary.state, State::Error);

@@ -187,7 +187,8 @@ pub struct Gate {
     pub floor_dbfs: f32,
     /// Frames so far below the window's loud frames (95th percentile) are no speech, dB.
     pub range_db: f32,
-    /// A window whose levels (95th to 5th percentile) vary by less holds steady sound, no speech, dB.
+    /// A window whose level moves by less within 100 ms (80th percentile) holds steady sound, no
+    /// speech, dB.
     pub min_variation_db: f32,
     /// Speech that a window must hold to be judged, seconds.
     pub min_speech_s: f32,
@@ -195,7 +196,7 @@ pub struct Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { floor_dbfs: -60.0, range_db: 30.0, min_variation_db: 4.0, min_speech_s: 0.5 }
+        Self { floor_dbfs: -60.0, range_db: 30.0, min_variation_db: 2.0, min_speech_s: 0.5 }
     }
 }
 
@@ -211,7 +212,7 @@ pub struct Evidence {
 
 impl Default for Evidence {
     fn default() -> Self {
-        Self { min_speech_s: 1.5, short_term_s: 10.0 }
+        Self { min_speech_s: 1.0, short_term_s: 10.0 }
     }
 }
 
