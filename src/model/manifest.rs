@@ -196,7 +196,7 @@ pub struct Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { floor_dbfs: -60.0, range_db: 30.0, min_variation_db: 2.0, min_speech_s: 0.5 }
+        Self { floor_dbfs: -60.0, range_db: 30.0, min_variation_db: 4.0, min_speech_s: 0.5 }
     }
 }
 
