@@ -245,3 +245,17 @@ fn eval_reports_labelled_files() {
     fs::write(&manifest, "file,label\na.wav,real\n").unwrap();
     assert!(stderr(&bonafide(&["eval", text(&manifest)])).contains("no column 'path'"));
 }
+/// The model card's claim. Runs where the corpus is.
+#[test]
+fn the_default_model_holds_its_promise_on_dev() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/manifest.csv");
+    if !manifest.exists() {
+        println!("skipped: ../shared/corpus is not here");
+        return;
+    }
+    let output = bonafide(&["eval", "--json", "--split", "dev", text(&manifest)]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let report = &records(&output)[0];
+    let eer = report["per_window"]["eer"].as_f64().unwrap();
+    assert!(eer <= 0.25, "equal error rate {eer} per 2-s window");
+}
