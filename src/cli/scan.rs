@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -38,6 +39,7 @@ pub struct Scan {
 #[derive(Default)]
 struct Tally {
     files: usize,
+    audio_s: f64,
     flagged: usize,
     failed: usize,
 }
@@ -50,12 +52,11 @@ impl Scan {
         if let Some(note) = pool.note() {
             eprintln!("note: {note}");
         }
+        let start = Instant::now();
         self.judge_all(&files, &pool, &mut tally)?;
+        let took_s = start.elapsed().as_secs_f64();
         if !self.json {
-            let info = &pool.model().manifest.model;
-            let (name, version, hash) = (&info.name, &info.version, pool.model().short_hash());
-            println!("\n{} files: {} flagged, {} with problems", tally.files, tally.flagged, tally.failed);
-            println!("model {name} {version} ({hash}), engine {}", pool.engine());
+            summary(&tally, took_s, &pool)?;
         }
         Ok(ExitCode::from(match tally {
             Tally { failed: 1.., .. } => 2,
@@ -110,6 +111,7 @@ impl Scan {
             let path = files[i].display().to_string();
             let record = Record::new(path, &judgement, pool, threshold, self.timeline);
             tally.files += 1;
+            tally.audio_s += judgement.duration_s;
             tally.flagged += usize::from(record.flagged());
             tally.failed += usize::from(record.failed());
             if written.is_ok() {
@@ -143,6 +145,16 @@ impl Scan {
         }
         out.flush()
     }
+}
+
+fn summary(tally: &Tally, took_s: f64, pool: &ScorerPool) -> io::Result<()> {
+    let Tally { files, audio_s, flagged, failed } = tally;
+    let info = &pool.model().manifest.model;
+    let (name, version, hash) = (&info.name, &info.version, pool.model().short_hash());
+    let mut out = io::stdout().lock();
+    writeln!(out, "\nfiles: {files}, flagged: {flagged}, with problems: {failed}")?;
+    writeln!(out, "{audio_s:.1} s of audio in {took_s:.1} s: {:.0} times real time", audio_s / took_s)?;
+    writeln!(out, "model {name} {version} ({hash}), engine {}", pool.engine())
 }
 
 fn is_audio(path: &std::path::Path) -> bool {

@@ -101,7 +101,7 @@ fn scan(bonafide: &Path, files: &[PathBuf]) -> Result<u8> {
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot run {}", bonafide.display()))?;
-    println!("{:<24} {:<20} {:>8}  {:<20} model", "file", "state", "p(spoof)", "engine");
+    println!("{:<24} {:<20} {:>8}  {:<26} model", "file", "state", "p(spoof)", "engine");
     let text = String::from_utf8_lossy(&output.stdout);
     let rows: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     for row in &rows {
@@ -121,7 +121,8 @@ fn table_line(row: &Value) -> String {
         Some(p) => format!("{:.0} %", 100.0 * p),
         None => "–".into(),
     };
-    format!("{file:<24} {:<20} {p_spoof:>8}  {:<20} {}", text("state"), text("engine"), text("model"))
+    let model = row["model"]["name"].as_str().unwrap_or("–");
+    format!("{file:<24} {:<20} {p_spoof:>8}  {:<26} {}", text("state"), text("engine"), model)
 }
 
 #[cfg(test)]

@@ -1,0 +1,163 @@
+"""The networks: the ConvNeXt that is shipped (student) and the residual network that teaches it.
+
+Input of both: x [N, 1, 128, T] float32, the normalised log-mel image (row 0 = lowest band, one
+column per 10 ms; T = 200 for a 2-s window).  Output of both: (logits [N, 2] in the order
+("bonafide", "spoof"), auxiliary logits [N, n_aux] over generator tags, only used in training).
+
+ConvNeXt: Liu et al., "A ConvNet for the 2020s" (arXiv:2201.03545): 7x7 depthwise convolution,
+LayerNorm over channels, pointwise expansion by 4, GELU, pointwise projection, residual; four
+stages with a LayerNorm + 2x2/2 convolution between them.  Three differences, all to let it learn
+from two hours of speech: the stem is two overlapping 3x3/2 convolutions instead of one 4x4/4
+patch, and the layer scale is left out (equals an initial value of 1).  The head sees the mean and
+the maximum over time and frequency, as the teacher's does.
+Teacher: a pre-activation-free ResNet (He et al., arXiv:1512.03385) with BatchNorm.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+LABELS = ("bonafide", "spoof")
+HINT = 384  # size of the teacher's pooled features
+CONVNEXT = {
+    "small": dict(dims=(32, 64, 128, 256), depths=(2, 2, 4, 2)),
+    "nano": dict(dims=(24, 48, 96, 192), depths=(2, 2, 4, 2)),
+    "tiny": dict(dims=(32, 64, 128, 256), depths=(1, 1, 3, 1)),
+    "base": dict(dims=(40, 80, 160, 320), depths=(2, 2, 6, 2)),
+}
+
+
+class ChannelNorm(nn.Module):
+    """LayerNorm over the channels of [N, C, H, W], with a learned scale and offset per channel."""
+
+    def __init__(self, channels, eps=1e-6):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x):
+        x = x.permute(0, 2, 3, 1)
+        x = F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
+
+
+def centred(x):
+    """Takes each band's mean over the window away: what remains does not know the microphone,
+    equaliser or spectral tilt."""
+    return x - x.mean(3, keepdim=True)
+
+
+class DropPath(nn.Module):
+    """Leaves a residual branch out for a random share `p` of the examples (training only)."""
+
+    def __init__(self, p):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x):
+        if not self.training or self.p == 0.0:
+            return x
+        keep = torch.rand(x.shape[0], 1, 1, 1, device=x.device) >= self.p
+        return x * keep.to(x.dtype) / (1.0 - self.p)
+
+
+class Block(nn.Module):
+    """One ConvNeXt block: [N, C, H, W] -> [N, C, H, W]."""
+
+    def __init__(self, dim, drop):
+        super().__init__()
+        self.depthwise = nn.Conv2d(dim, dim, 7, padding=3, groups=dim)
+        self.norm = ChannelNorm(dim)
+        self.expand = nn.Conv2d(dim, 4 * dim, 1)
+        self.project = nn.Conv2d(4 * dim, dim, 1)
+        self.drop = DropPath(drop)
+
+    def forward(self, x):
+        y = self.norm(self.depthwise(x))
+        y = self.project(F.gelu(self.expand(y)))
+        return x + self.drop(y)
+
+
+class ConvNeXt(nn.Module):
+    def __init__(self, dims, depths, n_aux, drop_path=0.02, dropout=0.1):
+        super().__init__()
+        half = dims[0] // 2
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, half, 3, stride=2, padding=1), ChannelNorm(half), nn.GELU(),
+            nn.Conv2d(half, dims[0], 3, stride=2, padding=1), ChannelNorm(dims[0]))
+        rates = torch.linspace(0, drop_path, sum(depths)).tolist()
+        layers, before = [], dims[0]
+        for stage, (dim, depth) in enumerate(zip(dims, depths)):
+            if stage:
+                layers += [ChannelNorm(before), nn.Conv2d(before, dim, 2, stride=2)]
+            layers += [Block(dim, rates.pop(0)) for _ in range(depth)]
+            before = dim
+        self.stages = nn.Sequential(*layers)
+        self.norm = nn.LayerNorm(before, eps=1e-6)
+        self.norm_peak = nn.LayerNorm(before, eps=1e-6)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(2 * before, len(LABELS))
+        self.aux = nn.Linear(2 * before, max(1, n_aux))
+        self.hint = nn.Linear(2 * before, HINT)
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="linear")
+        for module in self.modules():
+            if isinstance(module, Block):  # residual branches start small, not at zero
+                module.project.weight.data.mul_(0.5)
+
+    def forward(self, x):
+        x = self.stages(self.stem(centred(x) if self.centred else x))
+        x = torch.cat([self.norm(x.mean((2, 3))), self.norm_peak(x.amax((2, 3)))], 1)
+        self.pooled = self.hint(x) if self.training else None
+        x = self.dropout(x)
+        return self.head(x), self.aux(x)
+
+
+class Residual(nn.Module):
+    def __init__(self, before, dim, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, dim, 3, stride=stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(dim)
+        self.conv2 = nn.Conv2d(dim, dim, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(dim)
+        self.skip = nn.Identity() if stride == 1 and before == dim else nn.Sequential(
+            nn.AvgPool2d(stride, stride, ceil_mode=True) if stride > 1 else nn.Identity(),
+            nn.Conv2d(before, dim, 1, bias=False), nn.BatchNorm2d(dim))
+
+    def forward(self, x):
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.skip(x))
+
+
+class ResNet(nn.Module):
+    def __init__(self, n_aux, dims=(32, 64, 128, 192), stem=16, dropout=0.2):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, stem, 3, stride=2, padding=1, bias=False),
+                                  nn.BatchNorm2d(stem), nn.ReLU())
+        layers, before = [], stem
+        for dim in dims:
+            layers.append(Residual(before, dim, 2))
+            before = dim
+        self.stages = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(2 * before, len(LABELS))
+        self.aux = nn.Linear(2 * before, max(1, n_aux))
+
+    def forward(self, x):
+        x = self.stages(self.stem(centred(x) if self.centred else x))
+        x = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
+        self.pooled = x
+        x = self.dropout(x)
+        return self.head(x), self.aux(x)
+
+
+def build(name, n_aux=0, centred=True):
+    """A network by name: "resnet" or one of CONVNEXT; with or without `centred` before it."""
+    net = ResNet(n_aux) if name == "resnet" else ConvNeXt(**CONVNEXT[name], n_aux=n_aux)
+    net.centred = centred
+    return net
