@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::model::{Model, ModelError};
+use crate::model::ModelError;
 
 /// Runs one model on one input at a time.
 pub trait Detector: Send {
@@ -69,24 +69,6 @@ pub fn library_candidates() -> Vec<PathBuf> {
     };
     let beside = std::iter::once(folder.join(name));
     beside.chain(folder.ancestors().take(3).map(|folder| folder.join("onnxruntime").join(name))).collect()
-}
-
-/// Opens a model; with it comes a note if another engine than the preferred one was taken.
-pub(super) fn open(
-    model: &Model,
-    choice: EngineChoice,
-) -> Result<(Box<dyn Detector>, Option<String>), ModelError> {
-    let tract = || super::tract::Tract::open(model).map(|detector| Box::new(detector) as Box<dyn Detector>);
-    let onnxruntime =
-        || super::onnxruntime::OnnxRuntime::open(model).map(|d| Box::new(d) as Box<dyn Detector>);
-    match choice {
-        EngineChoice::Tract => Ok((tract()?, None)),
-        EngineChoice::OnnxRuntime => Ok((onnxruntime()?, None)),
-        EngineChoice::Auto => match super::onnxruntime::library() {
-            Ok(_) => Ok((onnxruntime()?, None)),
-            Err(reason) => Ok((tract()?, Some(format!("using the embedded engine: {reason}")))),
-        },
-    }
 }
 
 /// Checks a shape that a model declares (−1: any) against the manifest.

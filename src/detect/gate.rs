@@ -74,11 +74,6 @@ impl SpeechGate {
         let new = &levels[levels.len().saturating_sub(new_frames)..];
         Speech { total_s: active(levels) * self.frame_s, new_s: active(new) * self.frame_s }
     }
-
-    /// Whether a window with so much speech is judged.
-    pub fn is_open(&self, speech: Speech) -> bool {
-        speech.total_s >= self.spec.min_speech_s
-    }
 }
 
 /// The value that `percent` of `values` don't exceed; 0 of none.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::engine::{self, Detector, EngineChoice};
+use super::engine::{Detector, EngineChoice};
 use super::image::ImageBuilder;
+use super::onnxruntime::{self, OnnxRuntime};
+use super::tract::Tract;
 use crate::model::{Label, Model, ModelError};
 
 /// Window in, calibrated log-likelihood ratio out.
@@ -22,7 +24,7 @@ impl Scorer {
     /// A model that the engine can't read, whose shapes differ from the manifest's, or whose
     /// output is not two finite numbers.
     pub fn open(model: Arc<Model>, choice: EngineChoice) -> Result<Self, ModelError> {
-        let (mut detector, note) = engine::open(&model, choice)?;
+        let (mut detector, note) = open(&model, choice)?;
         detector.logits(&vec![0.0; model.manifest.input_shape().iter().product()])?;
         let image = ImageBuilder::new(&model.manifest);
         Ok(Self { model, detector, image, note })
@@ -57,5 +59,19 @@ impl Scorer {
     /// The model that is run.
     pub fn model(&self) -> &Arc<Model> {
         &self.model
+    }
+}
+
+/// Opens a model; with it comes a note if another engine than the preferred one was taken.
+fn open(model: &Model, choice: EngineChoice) -> Result<(Box<dyn Detector>, Option<String>), ModelError> {
+    let tract = || Tract::open(model).map(|detector| Box::new(detector) as Box<dyn Detector>);
+    let onnxruntime = || OnnxRuntime::open(model).map(|d| Box::new(d) as Box<dyn Detector>);
+    match choice {
+        EngineChoice::Tract => Ok((tract()?, None)),
+        EngineChoice::OnnxRuntime => Ok((onnxruntime()?, None)),
+        EngineChoice::Auto => match onnxruntime::library() {
+            Ok(_) => Ok((onnxruntime()?, None)),
+            Err(reason) => Ok((tract()?, Some(format!("using the embedded engine: {reason}")))),
+        },
     }
 }
