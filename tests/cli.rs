@@ -197,6 +197,18 @@ fn a_missing_library_is_said_and_the_embedded_engine_takes_over() {
     assert!(records(&output)[0]["engine"].as_str().unwrap().starts_with("tract"), "{}", stderr(&output));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = voice(folder.path(), "voice.wav", 3.0);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bonafide"));
+    let output = command.args(["scan", "--json", text(&file)]).stdout(full).output().unwrap();
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("standard output: No space left"), "{}", stderr(&output));
+}
+
 #[test]
 fn wrong_options_are_errors_that_help() {
     for (arguments, expected) in [

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::judge::{Judgement, Settings, judge_files};
 use super::metrics::{Metrics, Trial};
-use super::options::JudgeOptions;
+use super::options::{JudgeOptions, unwritten};
 use crate::rt::State;
 
 /// Judges labelled files and reports accuracy, confusion matrix, EER, AUC and calibration, per
@@ -113,7 +113,7 @@ impl Eval {
             per_window: Metrics::new(&windows, threshold),
             per_file: Metrics::new(&files, threshold),
         };
-        self.tell(&report)?;
+        self.tell(&report).map_err(unwritten)?;
         Ok(ExitCode::from(if failed { 2 } else { 0 }))
     }
 

@@ -52,6 +52,11 @@ fn probability(text: &str) -> Result<f32, String> {
     if (0.01..=0.99).contains(&p) { Ok(p) } else { Err("expected 0.01 to 0.99".to_owned()) }
 }
 
+/// What is said when standard output can't be written to: a full disk, a closed pipe.
+pub fn unwritten(error: std::io::Error) -> String {
+    format!("the report could not be written to standard output: {error}")
+}
+
 impl JudgeOptions {
     /// Opens the model on every core.
     pub fn open(&self) -> Result<ScorerPool, ModelError> {

@@ -12,7 +12,7 @@ use walkdir::WalkDir;
 
 use super::decode::EXTENSIONS;
 use super::judge::{Judgement, Settings, judge_file, judge_files};
-use super::options::JudgeOptions;
+use super::options::{JudgeOptions, unwritten};
 use super::report::Record;
 use crate::engine::ScorerPool;
 
@@ -53,10 +53,10 @@ impl Scan {
             eprintln!("note: {note}");
         }
         let start = Instant::now();
-        self.judge_all(&files, &pool, &mut tally)?;
+        self.judge_all(&files, &pool, &mut tally).map_err(unwritten)?;
         let took_s = start.elapsed().as_secs_f64();
         if !self.json {
-            summary(&tally, took_s, &pool)?;
+            summary(&tally, took_s, &pool).map_err(unwritten)?;
         }
         Ok(ExitCode::from(match tally {
             Tally { failed: 1.., .. } => 2,
