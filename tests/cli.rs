@@ -257,6 +257,7 @@ fn eval_reports_labelled_files() {
     fs::write(&manifest, "file,label\na.wav,real\n").unwrap();
     assert!(stderr(&bonafide(&["eval", text(&manifest)])).contains("no column 'path'"));
 }
+
 /// The model card's claim. Runs where the corpus is.
 #[test]
 fn the_default_model_holds_its_promise_on_dev() {

@@ -100,10 +100,9 @@ impl Eval {
             return Err(error.into());
         }
         let threshold = self.judge.threshold(pool.model());
-        let info = &pool.model().manifest.model;
         let failed = !unread_files.is_empty();
         let report = Report {
-            model: format!("{} {} ({})", info.name, info.version, pool.model().short_hash()),
+            model: pool.model().title(),
             engine: pool.engine().to_owned(),
             hop_s,
             files: files.len(),

@@ -149,12 +149,10 @@ impl Scan {
 
 fn summary(tally: &Tally, took_s: f64, pool: &ScorerPool) -> io::Result<()> {
     let Tally { files, audio_s, flagged, failed } = tally;
-    let info = &pool.model().manifest.model;
-    let (name, version, hash) = (&info.name, &info.version, pool.model().short_hash());
     let mut out = io::stdout().lock();
     writeln!(out, "\nfiles: {files}, flagged: {flagged}, with problems: {failed}")?;
     writeln!(out, "{audio_s:.1} s of audio in {took_s:.1} s: {:.0} times real time", audio_s / took_s)?;
-    writeln!(out, "model {name} {version} ({hash}), engine {}", pool.engine())
+    writeln!(out, "model {}, engine {}", pool.model().title(), pool.engine())
 }
 
 fn is_audio(path: &std::path::Path) -> bool {

@@ -106,9 +106,10 @@ impl Model {
         Err(ModelError::new(origin, problem, cure))
     }
 
-    /// First 12 hex digits of the SHA-256 of the ONNX file, for reports.
-    pub fn short_hash(&self) -> &str {
-        &self.manifest.model.sha256[..12]
+    /// Name, version and the first 12 hex digits of the ONNX file's SHA-256, for reports.
+    pub fn title(&self) -> String {
+        let info = &self.manifest.model;
+        format!("{} {} ({})", info.name, info.version, &info.sha256[..12])
     }
 }
 
