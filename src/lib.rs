@@ -23,4 +23,6 @@ pub mod dsp;
 pub mod engine;
 #[cfg(feature = "onnx")]
 pub mod model;
+#[cfg(feature = "plugin")]
+pub mod plugin;
 pub mod rt;

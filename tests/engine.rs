@@ -47,7 +47,8 @@ fn live(model: &Arc<Model>, rate: f64, sound: &[Vec<f32>], block: usize) -> Vec<
         StreamProcessor::new(&model.manifest.front_end, StreamConfig::at(rate)).unwrap();
     let config = WorkerConfig { hop_s: 0.5, max_pending: 4, lossless: true };
     let worker = StreamWorker::new(&model.manifest, queue, config);
-    let handle = InferenceService::shared().unwrap().add(worker, model.clone(), EngineChoice::Auto);
+    let (sink, events) = crossbeam_channel::unbounded();
+    let _handle = InferenceService::shared().unwrap().add(worker, model.clone(), EngineChoice::Auto, sink);
     for from in (0..sound[0].len()).step_by(block) {
         while processor.vacant_frames() < 100 {
             std::thread::sleep(Duration::from_millis(1));
@@ -60,7 +61,7 @@ fn live(model: &Arc<Model>, rate: f64, sound: &[Vec<f32>], block: usize) -> Vec<
     }
     let mut windows = Vec::new();
     loop {
-        match handle.events().recv_timeout(Duration::from_secs(60)).unwrap() {
+        match events.recv_timeout(Duration::from_secs(60)).unwrap() {
             Event::Window(window) => windows.push(window),
             Event::Ended(_) => return windows,
         }
@@ -257,14 +258,15 @@ fn a_model_that_fails_is_an_error_state_not_a_crash() {
         queue,
         WorkerConfig { hop_s: 0.5, max_pending: 4, lossless: false },
     );
-    let handle = InferenceService::shared().unwrap().add(worker, model, EngineChoice::Auto);
+    let (sink, _events) = crossbeam_channel::unbounded();
+    let handle = InferenceService::shared().unwrap().add(worker, model, EngineChoice::Auto, sink);
     let deadline = Instant::now() + Duration::from_secs(60);
-    while handle.error().is_none() {
+    while handle.status().error.is_none() {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(handle.cell().read().unwrap().integrated.state, State::Error);
-    assert!(handle.error().unwrap().to_string().contains("misfit"));
+    assert!(handle.status().error.unwrap().to_string().contains("misfit"));
 }
 
 #[test]

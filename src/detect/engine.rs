@@ -1,7 +1,7 @@
 //! The engines that can run a model, and which one is taken.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::model::ModelError;
@@ -51,8 +51,10 @@ impl fmt::Display for EngineChoice {
     }
 }
 
-/// Where ONNX Runtime's library is looked for: `BONAFIDE_ORT` alone if it is set, else beside the
-/// binary, in `onnxruntime/` beside it, and in that folder one and two levels up.
+/// Where ONNX Runtime's library is looked for: `BONAFIDE_ORT` alone if it is set, else relative to
+/// the folder of the file that holds this code (a plugin's own, not its host's): in it, in
+/// `onnxruntime/` in it and one and two levels up, in `bonafide/` in it (a CLAP plugin is one file
+/// among others') and in `../Resources/` (a bundle).
 pub fn library_candidates() -> Vec<PathBuf> {
     if let Some(path) = std::env::var_os("BONAFIDE_ORT") {
         return vec![PathBuf::from(path)];
@@ -64,11 +66,12 @@ pub fn library_candidates() -> Vec<PathBuf> {
     } else {
         "libonnxruntime.so"
     };
-    let Some(folder) = std::env::current_exe().ok().and_then(|exe| exe.parent().map(PathBuf::from)) else {
-        return Vec::new();
-    };
-    let beside = std::iter::once(folder.join(name));
-    beside.chain(folder.ancestors().take(3).map(|folder| folder.join("onnxruntime").join(name))).collect()
+    let own = process_path::get_dylib_path().and_then(|path| path.canonicalize().ok());
+    let own = own.or_else(|| std::env::current_exe().ok());
+    let Some(folder) = own.as_deref().and_then(Path::parent) else { return Vec::new() };
+    let near = ["", "bonafide", "../Resources"].map(|place| folder.join(place));
+    let above = folder.ancestors().take(3).map(|folder| folder.join("onnxruntime"));
+    near.into_iter().chain(above).map(|folder| folder.join(name)).collect()
 }
 
 /// Checks a shape that a model declares (−1: any) against the manifest.

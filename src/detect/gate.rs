@@ -12,6 +12,8 @@ use crate::model::Gate;
 /// slow fades don't.
 pub struct SpeechGate {
     spec: Gate,
+    /// Added to the spec's floor, dB.
+    trim_db: f32,
     frame_s: f32,
     /// Frames in 100 ms, at least 1.
     step: usize,
@@ -47,7 +49,12 @@ impl SpeechGate {
         let weights = bands.clone().map(weight).map(|w| if w.is_finite() { w } else { 0.0 }).collect();
         let frame_rate = front_end.frame_rate();
         let step = ((frame_rate / 10.0).round() as usize).max(1);
-        Self { spec, frame_s: (1.0 / frame_rate) as f32, step, bands, weights, scratch: Vec::new() }
+        Self { spec, trim_db: 0.0, frame_s: (1.0 / frame_rate) as f32, step, bands, weights, scratch: Vec::new() }
+    }
+
+    /// Moves the floor by `trim_db` from the manifest's; NaN counts as 0.
+    pub fn set_trim(&mut self, trim_db: f32) {
+        self.trim_db = if trim_db.is_nan() { 0.0 } else { trim_db };
     }
 
     /// Level of a frame (`n_mels` dB values) in the speech band, dBFS.
@@ -69,7 +76,7 @@ impl SpeechGate {
             return Speech::default();
         }
         let loud = percentile(&mut self.scratch, levels.iter().copied(), 95);
-        let threshold = self.spec.floor_dbfs.max(loud - self.spec.range_db);
+        let threshold = (self.spec.floor_dbfs + self.trim_db).max(loud - self.spec.range_db);
         let active = |levels: &[f32]| levels.iter().filter(|level| **level > threshold).count() as f32;
         let new = &levels[levels.len().saturating_sub(new_frames)..];
         Speech { total_s: active(levels) * self.frame_s, new_s: active(new) * self.frame_s }

@@ -39,6 +39,11 @@ impl Downmix {
         Self { choice, loudest: Loudest::new(sample_rate) }
     }
 
+    /// Takes another channel from the next sample on.
+    pub fn set_choice(&mut self, choice: ChannelChoice) {
+        self.choice = choice;
+    }
+
     /// Forgets the past; equals a fresh one.
     pub fn reset(&mut self) {
         self.loudest.reset();

@@ -8,6 +8,8 @@
 //! ```
 
 #[cfg(feature = "onnx")]
+mod alarm;
+#[cfg(feature = "onnx")]
 mod offline;
 mod processor;
 #[cfg(feature = "onnx")]
@@ -20,10 +22,12 @@ mod window;
 mod worker;
 
 #[cfg(feature = "onnx")]
+pub use alarm::Alarm;
+#[cfg(feature = "onnx")]
 pub use offline::{OfflineStream, ScorerPool};
 pub use processor::{StreamConfig, StreamError, StreamProcessor};
 #[cfg(feature = "onnx")]
-pub use service::{InferenceService, StreamHandle};
+pub use service::{InferenceService, Observer, Status, StreamHandle, Waker};
 #[cfg(feature = "onnx")]
 pub use session::Session;
 #[cfg(feature = "onnx")]

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::dsp::{ChannelChoice, Downmix, FrontEnd, FrontEndError, LogMel, RateError, Resampler};
-use crate::rt::{FrameConsumer, FrameProducer, FrameTag, frame_queue};
+use crate::rt::{FrameConsumer, FrameProducer, FrameTag, Item, Settings, frame_queue};
 
 /// Host samples mixed down at a time; bounds the scratch buffer, never the block.
 const CHUNK: usize = 256;
@@ -53,6 +53,9 @@ struct Chain {
     log_mel: LogMel,
     queue: FrameProducer,
     tag: FrameTag,
+    /// Marks that the queue had no room for yet.
+    settings: Option<Settings>,
+    timecode: Option<f64>,
     /// Model-rate samples of this segment.
     samples: u64,
     hop: u64,
@@ -72,7 +75,16 @@ impl StreamProcessor {
         let processor = Self {
             downmix: Downmix::new(config.channel, config.host_rate),
             mono: vec![0.0; CHUNK],
-            chain: Chain { resampler, log_mel, queue, tag: FrameTag::default(), samples: 0, hop },
+            chain: Chain {
+                resampler,
+                log_mel,
+                queue,
+                tag: FrameTag::default(),
+                settings: None,
+                timecode: None,
+                samples: 0,
+                hop,
+            },
         };
         Ok((processor, consumer))
     }
@@ -80,11 +92,29 @@ impl StreamProcessor {
     /// Takes a block of 1 to 16 channels of equal length, 0 included. Real-time safe.
     pub fn process<C: AsRef<[f32]>>(&mut self, channels: &[C]) {
         let len = channels.first().map_or(0, |x| x.as_ref().len());
+        self.chain.push_marks();
         for from in (0..len).step_by(CHUNK) {
             let mono = &mut self.mono[..CHUNK.min(len - from)];
             self.downmix.process(channels, from, mono);
             self.chain.push(mono);
         }
+    }
+
+    /// How windows are judged from the next block on. Real-time safe.
+    pub fn set(&mut self, settings: Settings) {
+        self.chain.settings = Some(settings);
+    }
+
+    /// Another channel is judged from the next block on; call
+    /// [`discontinuity`](Self::discontinuity) too. Real-time safe.
+    pub fn set_channel(&mut self, channel: ChannelChoice) {
+        self.downmix.set_choice(channel);
+    }
+
+    /// Host time of the segment's first sample in seconds; call it after
+    /// [`discontinuity`](Self::discontinuity) or [`reset`](Self::reset). Real-time safe.
+    pub fn set_timecode(&mut self, seconds: f64) {
+        self.chain.timecode = Some(seconds);
     }
 
     /// Ends the stream: completes the frames that lie inside it and marks the end, so that the
@@ -116,9 +146,19 @@ impl StreamProcessor {
         self.chain.samples
     }
 
+    /// Number of the session: how often it was reset.
+    pub fn session(&self) -> u32 {
+        self.chain.tag.session
+    }
+
     /// Frames that the queue can take now; an offline driver waits for room, a live one doesn't.
     pub fn vacant_frames(&self) -> usize {
         self.chain.queue.vacant()
+    }
+
+    /// Whether all that was processed has been judged; an offline driver waits for it.
+    pub fn is_settled(&self) -> bool {
+        self.chain.queue.is_settled()
     }
 
     fn restart(&mut self, tag: FrameTag) {
@@ -126,10 +166,22 @@ impl StreamProcessor {
         self.chain.resampler.reset();
         self.chain.log_mel.reset();
         (self.chain.tag, self.chain.samples) = (tag, 0);
+        // Unknown until the caller says more.
+        self.chain.timecode = Some(f64::NAN);
     }
 }
 
 impl Chain {
+    fn push_marks(&mut self) {
+        let Self { queue, settings, timecode, .. } = self;
+        if timecode.is_some_and(|seconds| queue.push_mark(Item::Timecode(seconds))) {
+            *timecode = None;
+        }
+        if settings.is_some_and(|settings| queue.push_mark(Item::Settings(settings))) {
+            *settings = None;
+        }
+    }
+
     fn push(&mut self, mono: &[f32]) {
         let Self { resampler, log_mel, queue, tag, samples, .. } = self;
         resampler.push(mono, |x| {
@@ -140,7 +192,7 @@ impl Chain {
 
     /// Idempotent until the end mark is taken: a second call finds nothing left to complete.
     fn finish(&mut self) -> bool {
-        let Self { resampler, log_mel, queue, tag, samples, hop } = self;
+        let Self { resampler, log_mel, queue, tag, samples, hop, .. } = self;
         resampler.flush(|x| {
             *samples += x.len() as u64;
             log_mel.push(x, |bands| enqueue(queue, tag, bands));
@@ -159,7 +211,7 @@ impl Chain {
                 }
             });
         }
-        queue.push_end(*tag)
+        queue.push_mark(Item::End(*tag))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The process's inference thread.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use parking_lot::Mutex;
 
+use super::window::Window;
 use super::worker::{Event, StreamWorker};
 use crate::detect::{EngineChoice, Scorer};
 use crate::model::{Model, ModelError};
@@ -24,9 +26,47 @@ pub struct InferenceService {
     next_id: Mutex<u64>,
 }
 
+/// Told by the inference thread what happens in a stream, in order. Whatever these methods take
+/// delays all streams.
+pub trait Observer: Send {
+    /// A frame of log-mel bands (dB) was taken from the queue.
+    fn frame(&mut self, bands: &[f32]) {
+        let _ = bands;
+    }
+
+    /// A window was judged, or the stream ended.
+    fn event(&mut self, event: &Event);
+
+    /// The engine is open, or something failed, or works again.
+    fn status(&mut self, status: &Status) {
+        let _ = status;
+    }
+}
+
+/// An observer that wants nothing but the events.
+impl Observer for Sender<Event> {
+    fn event(&mut self, event: &Event) {
+        // Nobody listens any more: nothing to be done.
+        let _ = self.send(*event);
+    }
+}
+
+/// A stream's engine and errors, in words for people.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// Name, version and device of the engine, once the model is open.
+    pub engine: Option<String>,
+    /// Why another engine than the preferred one is in use, if so.
+    pub note: Option<String>,
+    /// What failed last, if the state is [`State::Error`].
+    pub error: Option<ModelError>,
+}
+
 enum Command {
     Add(Box<Stream>),
     Remove(u64),
+    Opened(Key, Result<Scorer, ModelError>),
+    Look,
     Quit,
 }
 
@@ -36,26 +76,17 @@ struct Stream {
     worker: StreamWorker,
     key: Key,
     model: Arc<Model>,
-    events: Sender<Event>,
+    observer: Box<dyn Observer>,
     status: Arc<Mutex<Status>>,
 }
 
 /// Streams of the same model (see [`Model::identity`]) on the same engine share a scorer.
 type Key = (String, EngineChoice);
 
-/// In words, for people.
-#[derive(Clone, Debug, Default)]
-struct Status {
-    engine: Option<String>,
-    note: Option<String>,
-    error: Option<ModelError>,
-}
-
 /// A stream's end of the service. Dropping it ends the stream.
 pub struct StreamHandle {
     id: u64,
     cell: Arc<ScoreCell>,
-    events: Receiver<Event>,
     status: Arc<Mutex<Status>>,
     service: Arc<InferenceService>,
 }
@@ -78,32 +109,34 @@ impl InferenceService {
 
     fn start() -> std::io::Result<Self> {
         let (commands, inbox) = unbounded();
+        let thread = Thread::new(commands.clone());
         let thread = std::thread::Builder::new()
             .name("bonafide-inference".to_owned())
-            .spawn(move || Thread::default().run(&inbox))?;
+            .spawn(move || thread.run(&inbox))?;
         Ok(Self { commands, thread: Some(thread), next_id: Mutex::new(0) })
     }
 
-    /// Hands a stream over to be judged by `model`. Returns at once: the model is opened on the
-    /// inference thread, and only once for all streams that share it.
+    /// Hands a stream over to be judged by `model`. Returns at once: the model is opened on a
+    /// thread of its own, and only once for all streams that share it.
     pub fn add(
         self: &Arc<Self>,
         worker: StreamWorker,
         model: Arc<Model>,
         choice: EngineChoice,
+        observer: impl Observer + 'static,
     ) -> StreamHandle {
         let id = {
             let mut next_id = self.next_id.lock();
             *next_id += 1;
             *next_id
         };
-        let (events, received) = unbounded();
         let (cell, status) = (worker.cell().clone(), Arc::new(Mutex::new(Status::default())));
         let key = (model.identity.clone(), choice);
-        let stream = Stream { id, worker, key, model, events, status: status.clone() };
+        let stream =
+            Stream { id, worker, key, model, observer: Box::new(observer), status: status.clone() };
         // The thread lives as long as `self`, so somebody listens.
         let _ = self.commands.send(Command::Add(Box::new(stream)));
-        StreamHandle { id, cell, events: received, status, service: self.clone() }
+        StreamHandle { id, cell, status, service: self.clone() }
     }
 }
 
@@ -122,24 +155,26 @@ impl StreamHandle {
         &self.cell
     }
 
-    /// Judged windows, in order. Grows while nobody reads: read it, or drop it with the handle.
-    pub fn events(&self) -> &Receiver<Event> {
-        &self.events
+    /// The engine and what failed.
+    pub fn status(&self) -> Status {
+        self.status.lock().clone()
     }
 
-    /// Name, version and device of the engine, once the model is open.
-    pub fn engine(&self) -> Option<String> {
-        self.status.lock().engine.clone()
+    /// For an offline driver, which must not wait for the inference thread's next look.
+    pub fn waker(&self) -> Waker {
+        Waker(self.service.commands.clone())
     }
+}
 
-    /// Why another engine than the preferred one is in use, if so.
-    pub fn note(&self) -> Option<String> {
-        self.status.lock().note.clone()
-    }
+/// Wakes the inference thread.
+#[derive(Clone)]
+pub struct Waker(Sender<Command>);
 
-    /// What failed last, if the state is [`State::Error`].
-    pub fn error(&self) -> Option<ModelError> {
-        self.status.lock().error.clone()
+impl Waker {
+    /// Makes the inference thread look at the queues now. A system call: never from a live audio
+    /// thread.
+    pub fn look(&self) {
+        let _ = self.0.send(Command::Look);
     }
 }
 
@@ -150,27 +185,36 @@ impl Drop for StreamHandle {
 }
 
 /// The inference thread's own state.
-#[derive(Default)]
 struct Thread {
+    /// To itself: how a model that was opened elsewhere arrives.
+    commands: Sender<Command>,
     streams: Vec<Stream>,
     /// A model that failed to open stays failed: it is not tried again with every window.
     scorers: HashMap<Key, Result<Scorer, ModelError>>,
+    /// Threads that open models. Joined before this one ends: the host may unload this code then.
+    openers: Vec<(Key, JoinHandle<()>)>,
 }
 
 impl Thread {
+    fn new(commands: Sender<Command>) -> Self {
+        Self { commands, streams: Vec::new(), scorers: HashMap::new(), openers: Vec::new() }
+    }
+
     fn run(mut self, inbox: &Receiver<Command>) {
         loop {
             let timeout = if self.streams.is_empty() { Duration::MAX } else { POLL };
             let command = match inbox.recv_timeout(timeout) {
                 Ok(command) => Some(command),
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => break,
             };
             for command in command.into_iter().chain(inbox.try_iter()) {
                 match command {
                     Command::Add(stream) => self.add(*stream),
                     Command::Remove(id) => self.remove(id),
-                    Command::Quit => return,
+                    Command::Opened(key, scorer) => self.opened(key, scorer),
+                    Command::Look => {}
+                    Command::Quit => return self.quit(),
                 }
             }
             // One window of each stream in turn, so that none starves the others.
@@ -183,48 +227,128 @@ impl Thread {
         }
     }
 
-    fn add(&mut self, stream: Stream) {
-        let open = || Scorer::open(stream.model.clone(), stream.key.1);
-        let scorer = self.scorers.entry(stream.key.clone()).or_insert_with(open);
-        let mut status = stream.status.lock();
-        match scorer {
-            Ok(scorer) => {
-                status.engine = Some(scorer.engine().to_owned());
-                status.note = scorer.note().map(str::to_owned);
-            }
+    fn quit(self) {
+        for (_, opener) in self.openers {
+            let _ = opener.join();
+        }
+    }
+
+    fn add(&mut self, mut stream: Stream) {
+        if let Some(scorer) = self.scorers.get(&stream.key) {
+            stream.opened(scorer);
+        } else if !self.openers.iter().any(|(key, _)| *key == stream.key) {
+            self.open(&stream);
+        }
+        self.streams.push(stream);
+    }
+
+    /// Opens a model beside the inference, which meanwhile serves the streams of others.
+    fn open(&mut self, stream: &Stream) {
+        let (commands, key, model) = (self.commands.clone(), stream.key.clone(), stream.model.clone());
+        let origin = model.origin.clone();
+        let open = move || {
+            let scorer = unpanicked(&model.origin.clone(), || Scorer::open(model, key.1));
+            let _ = commands.send(Command::Opened(key, scorer));
+        };
+        match std::thread::Builder::new().name("bonafide-open".to_owned()).spawn(open) {
+            Ok(opener) => self.openers.push((stream.key.clone(), opener)),
             Err(error) => {
-                status.error = Some(error.clone());
-                let failed = Reading::none(State::Error);
-                let scores =
-                    Scores { momentary: failed, short_term: failed, integrated: failed, ..Scores::default() };
-                stream.worker.cell().publish(&scores);
+                let problem = format!("no thread could be started to open it: {error}");
+                let failed = ModelError::new(&origin, problem, "close other programs and reload the plugin");
+                self.opened(stream.key.clone(), Err(failed));
             }
         }
-        drop(status);
-        self.streams.push(stream);
+    }
+
+    fn opened(&mut self, key: Key, scorer: Result<Scorer, ModelError>) {
+        if let Some(at) = self.openers.iter().position(|(opening, _)| *opening == key) {
+            // It has sent its last command: nothing to wait for.
+            let _ = self.openers.swap_remove(at).1.join();
+        }
+        for stream in self.streams.iter_mut().filter(|stream| stream.key == key) {
+            stream.opened(&scorer);
+        }
+        self.scorers.insert(key, scorer);
+        self.forget_unused();
     }
 
     fn remove(&mut self, id: u64) {
         self.streams.retain(|stream| stream.id != id);
+        self.forget_unused();
+    }
+
+    fn forget_unused(&mut self) {
         self.scorers.retain(|key, _| self.streams.iter().any(|stream| stream.key == *key));
     }
 }
 
 impl Stream {
+    fn opened(&mut self, scorer: &Result<Scorer, ModelError>) {
+        let status = match scorer {
+            Ok(scorer) => Status {
+                engine: Some(scorer.engine().to_owned()),
+                note: scorer.note().map(str::to_owned),
+                error: None,
+            },
+            Err(error) => {
+                let failed = Reading::none(State::Error);
+                let scores =
+                    Scores { momentary: failed, short_term: failed, integrated: failed, ..Scores::default() };
+                self.worker.cell().publish(&scores);
+                Status { error: Some(error.clone()), ..Status::default() }
+            }
+        };
+        self.tell(status);
+    }
+
+    fn tell(&mut self, status: Status) {
+        self.observer.status(&status);
+        *self.status.lock() = status;
+    }
+
     /// Reads the queue and judges one window; `false` if there was none.
     fn step(&mut self, scorers: &mut HashMap<Key, Result<Scorer, ModelError>>) -> bool {
-        self.worker.collect();
+        // Until the model is open the queue keeps the frames.
+        let Some(scorer) = scorers.get_mut(&self.key) else { return false };
+        let observer = &mut self.observer;
+        self.worker.collect_each(|bands| observer.frame(bands));
         if let Some(end) = self.worker.take_end() {
-            let _ = self.events.send(end);
+            self.observer.event(&end);
         }
         let Some((window, judged)) = self.worker.next_window() else { return false };
-        let llr = judged.then(|| match scorers.get_mut(&self.key) {
-            Some(Ok(scorer)) => scorer.llr(&window.bands),
-            Some(Err(error)) => Err(error.clone()),
-            None => Err(ModelError::new(&self.model.origin, "the model is not open", "reload the plugin")),
-        });
-        self.status.lock().error = llr.as_ref().and_then(|llr| llr.as_ref().err().cloned());
-        let _ = self.events.send(self.worker.record(&window, llr));
+        let llr = judged.then(|| score(scorer, &self.model.origin, &window));
+        let error = llr.as_ref().and_then(|llr| llr.as_ref().err().cloned());
+        let known = self.status.lock().clone();
+        if known.error != error {
+            self.tell(Status { error, ..known });
+        }
+        let event = self.worker.record(&window, llr);
+        self.observer.event(&event);
         true
     }
+}
+
+/// A detector that panics is not trusted again.
+fn score(
+    scorer: &mut Result<Scorer, ModelError>,
+    origin: &str,
+    window: &Window,
+) -> Result<f32, ModelError> {
+    let open = scorer.as_mut().map_err(|error| error.clone())?;
+    match catch_unwind(AssertUnwindSafe(|| open.llr(&window.bands))) {
+        Ok(llr) => llr,
+        Err(_) => {
+            let error = panicked(origin);
+            *scorer = Err(error.clone());
+            Err(error)
+        }
+    }
+}
+
+fn unpanicked<T>(origin: &str, run: impl FnOnce() -> Result<T, ModelError>) -> Result<T, ModelError> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked(origin)))
+}
+
+fn panicked(origin: &str) -> ModelError {
+    ModelError::new(origin, "the engine panicked", "choose another engine, or another model, and report it")
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::alarm::Alarm;
 use crate::detect::Speech;
 use crate::model::Evidence;
 use crate::rt::{Reading, Scores, State};
@@ -33,22 +34,26 @@ struct Sums {
 /// calibration on single windows doesn't support.
 pub struct Session {
     evidence: Evidence,
+    frame_rate: f64,
     short_term_frames: u64,
     clock: u64,
     recent: VecDeque<Contribution>,
     all: Sums,
+    alarm: Alarm,
     scores: Scores,
 }
 
 impl Session {
     /// A measurement of windows at `frame_rate` frames a second.
-    pub fn new(evidence: Evidence, frame_rate: f64, session: u32) -> Self {
+    pub fn new(evidence: Evidence, frame_rate: f64, alarm: Alarm, session: u32) -> Self {
         Self {
             evidence,
+            frame_rate,
             short_term_frames: (f64::from(evidence.short_term_s) * frame_rate).round() as u64,
             clock: 0,
             recent: VecDeque::new(),
             all: Sums::default(),
+            alarm,
             scores: Scores { session, ..Scores::default() },
         }
     }
@@ -69,9 +74,20 @@ impl Session {
             llr.map_or(Reading::none(State::NoSpeech), |llr| Reading { state: State::Scored, llr });
         self.scores.short_term = short_term.reading(self.evidence);
         self.scores.integrated = self.all.reading(self.evidence);
+        self.scores.alert = self.alarm.update(self.scores.short_term, self.heard_s());
         self.scores.windows += 1;
         self.scores.end = end;
         self.scores
+    }
+
+    /// Alerts by other settings from here on.
+    pub fn set_alarm(&mut self, threshold_llr: f32, hold_s: f32) {
+        self.alarm.set(threshold_llr, hold_s);
+    }
+
+    /// Sound judged since the session began, seconds.
+    pub fn heard_s(&self) -> f64 {
+        self.clock as f64 / self.frame_rate
     }
 
     /// Notes that windows were lost; until the next one is judged the readings say so.
@@ -128,7 +144,7 @@ mod tests {
 
     #[test]
     fn readings_say_what_they_know() {
-        let mut session = Session::new(Evidence::default(), 100.0, 0);
+        let mut session = Session::new(Evidence::default(), 100.0, Alarm::new(0.0, 0.0), 0);
         assert_eq!(session.scores().integrated.state, State::WarmingUp);
         assert_eq!(session.add(200, speech(0.0), None, 200).integrated.state, State::NoSpeech);
         let scores = session.add(200, speech(0.9), Some(2.0), 400);
@@ -143,7 +159,7 @@ mod tests {
 
     #[test]
     fn short_term_forgets_integrated_does_not() {
-        let mut session = Session::new(Evidence::default(), 100.0, 0);
+        let mut session = Session::new(Evidence::default(), 100.0, Alarm::new(0.0, 0.0), 0);
         session.add(200, speech(2.0), Some(10.0), 200);
         let mut scores = session.scores();
         for i in 1..=5 {

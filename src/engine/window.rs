@@ -16,6 +16,8 @@ pub struct Window {
     pub tag: FrameTag,
     /// One past its last frame.
     pub end: u64,
+    /// Host time of its segment's first sample in seconds, if the host has told.
+    pub timecode_s: Option<f64>,
 }
 
 /// Joins frames to windows that begin at multiples of the hop since the segment began, whatever
@@ -23,6 +25,7 @@ pub struct Window {
 /// and counted.
 pub struct WindowAssembler {
     n_mels: usize,
+    frame_rate: f64,
     frames: usize,
     hop: u64,
     gate: SpeechGate,
@@ -35,6 +38,8 @@ pub struct WindowAssembler {
     start: u64,
     /// One past the last frame that a window of this segment held.
     covered: u64,
+    /// Host time of the segment's first sample.
+    timecode_s: Option<f64>,
     lost: u64,
 }
 
@@ -43,6 +48,7 @@ impl WindowAssembler {
     pub fn new(manifest: &Manifest, hop_s: f64) -> Self {
         Self {
             n_mels: manifest.front_end.n_mels,
+            frame_rate: manifest.front_end.frame_rate(),
             frames: manifest.window.frames,
             hop: manifest.hop_frames(hop_s) as u64,
             gate: SpeechGate::new(manifest.gate, &manifest.front_end),
@@ -51,6 +57,7 @@ impl WindowAssembler {
             next: FrameTag::default(),
             start: 0,
             covered: 0,
+            timecode_s: None,
             lost: 0,
         }
     }
@@ -66,6 +73,16 @@ impl WindowAssembler {
                 self.next.index += 1;
                 (self.next.index == self.start + self.frames as u64).then(|| self.complete())
             }
+            Item::Timecode(seconds) => {
+                // All frames of the segment before have been taken: the queue keeps the order.
+                self.timecode_s = seconds.is_finite().then_some(seconds);
+                None
+            }
+            Item::Settings(settings) => {
+                self.set_hop(settings.hop_s);
+                self.gate.set_trim(settings.gate_trim_db);
+                None
+            }
             Item::End(tag) => {
                 self.follow(tag);
                 let last = self.last();
@@ -73,6 +90,18 @@ impl WindowAssembler {
                 last
             }
         }
+    }
+
+    /// Windows begin at multiples of another hop from here on; none that is already complete is
+    /// made up for.
+    fn set_hop(&mut self, hop_s: f32) {
+        let hop = ((f64::from(hop_s) * self.frame_rate).round() as u64).max(1);
+        if hop == self.hop {
+            return;
+        }
+        self.hop = hop;
+        let complete = (self.next.index + 1).saturating_sub(self.frames as u64);
+        self.start = self.first().max(complete).next_multiple_of(hop);
     }
 
     /// Windows lost to gaps since the session began.
@@ -139,6 +168,6 @@ impl WindowAssembler {
         self.covered = end;
         let bands = &self.bands[from * self.n_mels..to * self.n_mels];
         let bands = bands.iter().copied().cycle().take(self.frames * self.n_mels).collect();
-        Window { bands, speech, tag: FrameTag { index: start, ..self.next }, end }
+        Window { bands, speech, tag: FrameTag { index: start, ..self.next }, end, timecode_s: self.timecode_s }
     }
 }

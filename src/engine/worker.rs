@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::alarm::Alarm;
 use super::session::Session;
 use super::window::{Window, WindowAssembler};
 use crate::model::{Manifest, ModelError};
@@ -23,11 +24,8 @@ pub struct WorkerConfig {
 impl WorkerConfig {
     /// When scores of `manifest`'s model are stale: after two hops and a second without a new one.
     pub fn freshness(&self, manifest: &Manifest) -> Freshness {
-        let rate = f64::from(manifest.front_end.sample_rate);
-        Freshness {
-            window: (manifest.window.frames * manifest.front_end.hop) as u64,
-            limit: ((2.0 * self.hop_s + 1.0) * rate) as u64,
-        }
+        let window = manifest.window.frames * manifest.front_end.hop;
+        Freshness::new(window as u64, self.hop_s, f64::from(manifest.front_end.sample_rate))
     }
 }
 
@@ -40,6 +38,12 @@ pub struct WindowScore {
     pub end_s: f64,
     /// Speech in it, seconds.
     pub speech_s: f32,
+    /// Sound judged since the session began, at the window's end, seconds.
+    pub heard_s: f64,
+    /// Host time at its end, seconds, if the host has told.
+    pub host_s: Option<f64>,
+    /// Whether it follows on the window before: no jump, no loss between them.
+    pub contiguous: bool,
     /// Its score, or why there is none.
     pub reading: Reading,
     /// All readings after it.
@@ -68,6 +72,8 @@ pub struct StreamWorker {
     pending: VecDeque<Pending>,
     /// Windows dropped here, besides those that the assembler lost.
     skipped: u64,
+    /// Threshold in nats and hold in seconds.
+    alarm: (f32, f32),
     session: Session,
     session_number: u32,
     covered: (FrameTag, u64),
@@ -81,7 +87,13 @@ enum Pending {
 
 impl StreamWorker {
     /// A worker for the consumer that `StreamProcessor::new` gave.
+    ///
+    /// Until the producer sends other settings, alerts begin at the manifest's threshold and last
+    /// until reset.
     pub fn new(manifest: &Manifest, queue: FrameConsumer, config: WorkerConfig) -> Self {
+        let p = manifest.calibration.threshold;
+        let alarm = ((p / (1.0 - p)).ln(), f32::INFINITY);
+        let frame_rate = manifest.front_end.frame_rate();
         Self {
             queue,
             bands: vec![0.0; manifest.front_end.n_mels],
@@ -89,7 +101,8 @@ impl StreamWorker {
             config,
             pending: VecDeque::new(),
             skipped: 0,
-            session: Session::new(manifest.evidence, manifest.front_end.frame_rate(), 0),
+            alarm,
+            session: Session::new(manifest.evidence, frame_rate, Alarm::new(alarm.0, alarm.1), 0),
             session_number: 0,
             covered: (FrameTag::default(), 0),
             cell: Arc::default(),
@@ -104,10 +117,26 @@ impl StreamWorker {
 
     /// Reads the queue as far as it may.
     pub fn collect(&mut self) {
+        self.collect_each(|_| {});
+    }
+
+    /// As [`collect`](Self::collect), showing each frame's bands (dB) on the way.
+    pub fn collect_each(&mut self, mut each: impl FnMut(&[f32])) {
         while !(self.config.lossless && self.pending.len() >= self.config.max_pending) {
             let Some(item) = self.queue.pop(&mut self.bands) else { break };
             let lost = self.assembler.lost();
-            self.begin_session(item);
+            match item {
+                Item::Frame(tag) => {
+                    self.begin_session(tag);
+                    each(&self.bands);
+                }
+                Item::End(tag) => self.begin_session(tag),
+                Item::Settings(settings) => {
+                    self.alarm = (settings.threshold_llr, settings.hold_s);
+                    self.session.set_alarm(settings.threshold_llr, settings.hold_s);
+                }
+                Item::Timecode(_) => {}
+            }
             if let Some(window) = self.assembler.push(item, &self.bands) {
                 self.pending.push_back(Pending::Window(window));
             }
@@ -117,6 +146,14 @@ impl StreamWorker {
             if self.assembler.lost() > lost || self.skip_oldest() {
                 self.cell.publish(&self.session.lose(self.assembler.lost() + self.skipped));
             }
+        }
+        self.settle();
+    }
+
+    /// Tells the producer if nothing is left to do.
+    fn settle(&mut self) {
+        if self.pending.is_empty() {
+            self.queue.settle();
         }
     }
 
@@ -133,8 +170,7 @@ impl StreamWorker {
     }
 
     /// A frame of another session begins a new measurement: nothing of the old one is waited for.
-    fn begin_session(&mut self, item: Item) {
-        let (Item::Frame(tag) | Item::End(tag)) = item;
+    fn begin_session(&mut self, tag: FrameTag) {
         if tag.session == self.session_number {
             return;
         }
@@ -142,7 +178,8 @@ impl StreamWorker {
         self.pending.clear();
         self.skipped = 0;
         let frame_rate = self.manifest.front_end.frame_rate();
-        self.session = Session::new(self.manifest.evidence, frame_rate, tag.session);
+        let alarm = Alarm::new(self.alarm.0, self.alarm.1);
+        self.session = Session::new(self.manifest.evidence, frame_rate, alarm, tag.session);
         self.covered = (tag, 0);
         self.cell.publish(&self.session.scores());
     }
@@ -168,6 +205,7 @@ impl StreamWorker {
     pub fn take_end(&mut self) -> Option<Event> {
         let Some(Pending::End) = self.pending.front() else { return None };
         self.pending.pop_front();
+        self.settle();
         Some(Event::Ended(self.session.scores()))
     }
 
@@ -179,10 +217,10 @@ impl StreamWorker {
     /// Adds a window's score (`None`: the gate was closed) and publishes the readings.
     pub fn record(&mut self, window: &Window, llr: Option<Result<f32, ModelError>>) -> Event {
         let (tag, end) = (window.tag, window.end);
-        let covered = match self.covered {
-            (last, covered) if (last.session, last.segment) == (tag.session, tag.segment) => covered,
-            _ => tag.index,
-        };
+        let (last, covered) = self.covered;
+        let same_segment = (last.session, last.segment) == (tag.session, tag.segment);
+        let contiguous = same_segment && tag.index <= covered;
+        let covered = if same_segment { covered } else { tag.index };
         self.covered = (tag, end);
         let end_sample = end * self.manifest.front_end.hop as u64;
         let scores = match llr {
@@ -191,10 +229,15 @@ impl StreamWorker {
             None => self.add(end - covered.max(tag.index), window, None, end_sample),
         };
         self.cell.publish(&scores);
+        self.settle();
         let frame_s = 1.0 / self.manifest.front_end.frame_rate();
+        let end_s = end as f64 * frame_s;
         Event::Window(WindowScore {
             start_s: tag.index as f64 * frame_s,
-            end_s: end as f64 * frame_s,
+            end_s,
+            heard_s: self.session.heard_s(),
+            host_s: window.timecode_s.map(|start_s| start_s + end_s),
+            contiguous,
             speech_s: window.speech.total_s,
             reading: scores.momentary,
             scores,

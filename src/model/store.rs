@@ -1,9 +1,12 @@
 //! Where models come from: the binary itself or a folder.
 
 use std::borrow::Cow;
-use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, OnceLock, Weak};
+use std::time::SystemTime;
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::{Manifest, ModelError};
@@ -63,6 +66,32 @@ impl Model {
         Self::check(&onnx_origin, &manifest, &onnx, &cure)?;
         let identity = identity(&text, &manifest);
         Ok(Arc::new(Self { manifest, onnx: Cow::Owned(onnx), origin: onnx_origin, identity }))
+    }
+
+    /// As [`load`](Self::load), but read once for all that hold it at the same time: many instances
+    /// of a plugin share one copy. A file that has changed since is read again.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn shared(path: &Path) -> Result<Arc<Self>, ModelError> {
+        type Loaded = HashMap<PathBuf, ([Option<SystemTime>; 2], Weak<Model>)>;
+        static LOADED: LazyLock<Mutex<Loaded>> = LazyLock::new(Mutex::default);
+        let manifest = path.with_extension("toml");
+        let stamp = |model: &Self| {
+            let onnx = manifest.with_file_name(&model.manifest.model.file);
+            [&manifest, &onnx].map(|path| std::fs::metadata(path).and_then(|m| m.modified()).ok())
+        };
+        let mut loaded = LOADED.lock();
+        if let Some((read_at, model)) = loaded.get(&manifest)
+            && let Some(model) = model.upgrade()
+            && stamp(&model) == *read_at
+        {
+            return Ok(model);
+        }
+        let model = Self::load(&manifest)?;
+        loaded.retain(|_, (_, model)| model.strong_count() > 0);
+        loaded.insert(manifest.clone(), (stamp(&model), Arc::downgrade(&model)));
+        Ok(model)
     }
 
     /// Builds a model from a manifest's text and an ONNX file's bytes, both named `origin`.

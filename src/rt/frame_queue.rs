@@ -18,37 +18,70 @@ pub struct FrameTag {
     pub index: u64,
 }
 
+/// How a stream is judged. Travels in the queue, between the frames, so that a change takes effect
+/// at its place in the sound however far behind the consumer is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Step between windows in seconds.
+    pub hop_s: f32,
+    /// Added to the floor below which the gate hears no speech, dB.
+    pub gate_trim_db: f32,
+    /// Log-likelihood ratio (nats) from which on an alert begins.
+    pub threshold_llr: f32,
+    /// Seconds that an alert outlasts its cause; infinite: until reset.
+    pub hold_s: f32,
+}
+
 /// What the queue carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Item {
     /// A frame; its bands were written to the buffer given to [`FrameConsumer::pop`].
     Frame(FrameTag),
     /// The stream ended; `index` is the number of frames that it had.
     End(FrameTag),
+    /// From here on.
+    Settings(Settings),
+    /// Host time of the coming segment's first sample, in seconds.
+    Timecode(f64),
 }
+
+/// Room for marks besides the frames, so that they needn't wait behind them.
+const MARKS: usize = 4;
 
 /// The audio thread's end. Never blocks, allocates or wakes anybody.
 pub struct FrameProducer {
     items: HeapProd<Item>,
     bands: HeapProd<f32>,
-    dropped: Arc<AtomicU64>,
+    n_mels: usize,
+    counts: Arc<Counts>,
+    pushed: u64,
 }
 
 /// The inference thread's end. Polled; never blocks.
 pub struct FrameConsumer {
     items: HeapCons<Item>,
     bands: HeapCons<f32>,
-    dropped: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+    popped: u64,
+}
+
+/// What both ends know.
+#[derive(Default)]
+struct Counts {
+    /// Frames that found the queue full.
+    dropped: AtomicU64,
+    /// Items that were popped and need no more work.
+    settled: AtomicU64,
 }
 
 /// A queue for `capacity` frames of `n_mels` values.
 pub fn frame_queue(capacity: usize, n_mels: usize) -> (FrameProducer, FrameConsumer) {
-    let (items_in, items_out) = HeapRb::new(capacity).split();
+    let (items_in, items_out) = HeapRb::new(capacity + MARKS).split();
     let (bands_in, bands_out) = HeapRb::new(capacity * n_mels).split();
-    let dropped = Arc::new(AtomicU64::new(0));
+    let counts = Arc::new(Counts::default());
     (
-        FrameProducer { items: items_in, bands: bands_in, dropped: dropped.clone() },
-        FrameConsumer { items: items_out, bands: bands_out, dropped },
+        FrameProducer { items: items_in, bands: bands_in, n_mels, counts: counts.clone(), pushed: 0 },
+        FrameConsumer { items: items_out, bands: bands_out, counts, popped: 0 },
     )
 }
 
@@ -57,22 +90,35 @@ impl FrameProducer {
     /// counted, and every window that would have held it is lost with it. Wait-free.
     pub fn push(&mut self, tag: FrameTag, bands: &[f32]) -> bool {
         if self.items.is_full() || self.bands.vacant_len() < bands.len() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
             return false;
         }
         // Bands first: whoever sees the item finds them.
         self.bands.push_slice(bands);
-        self.items.try_push(Item::Frame(tag)).is_ok()
+        self.push_item(Item::Frame(tag))
     }
 
-    /// Marks the end of the stream; `false` if the queue is full (try again). Wait-free.
-    pub fn push_end(&mut self, tag: FrameTag) -> bool {
-        self.items.try_push(Item::End(tag)).is_ok()
+    /// Puts an item other than a frame into the queue; `false` if it is full (try again).
+    /// Wait-free.
+    pub fn push_mark(&mut self, mark: Item) -> bool {
+        debug_assert!(!matches!(mark, Item::Frame(_)), "a frame has bands");
+        self.push_item(mark)
+    }
+
+    fn push_item(&mut self, item: Item) -> bool {
+        let pushed = self.items.try_push(item).is_ok();
+        self.pushed += u64::from(pushed);
+        pushed
+    }
+
+    /// Whether the consumer has popped everything and has no more work with it. Wait-free.
+    pub fn is_settled(&self) -> bool {
+        self.counts.settled.load(Ordering::Acquire) == self.pushed
     }
 
     /// Frames that can be pushed now.
     pub fn vacant(&self) -> usize {
-        self.items.vacant_len()
+        self.items.vacant_len().min(self.bands.vacant_len() / self.n_mels)
     }
 }
 
@@ -80,15 +126,21 @@ impl FrameConsumer {
     /// The next item; a frame's bands are written to `bands` (`n_mels` values). Wait-free.
     pub fn pop(&mut self, bands: &mut [f32]) -> Option<Item> {
         let item = self.items.try_pop()?;
+        self.popped += 1;
         if let Item::Frame(_) = item {
             self.bands.pop_slice(bands);
         }
         Some(item)
     }
 
+    /// Tells the producer that all that was popped needs no more work.
+    pub fn settle(&self) {
+        self.counts.settled.store(self.popped, Ordering::Release);
+    }
+
     /// Frames dropped since the queue was made.
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.counts.dropped.load(Ordering::Relaxed)
     }
 
     /// Whether the producer is gone and everything was read.
@@ -106,15 +158,20 @@ mod tests {
         let (mut tx, mut rx) = frame_queue(2, 3);
         let tag = |index| FrameTag { index, ..FrameTag::default() };
         assert!(tx.push(tag(0), &[0.0; 3]) && tx.push(tag(1), &[1.0; 3]));
-        assert!(!tx.push(tag(2), &[2.0; 3]) && !tx.push_end(tag(3)));
-        assert_eq!(rx.dropped(), 1);
+        assert!(!tx.push(tag(2), &[2.0; 3]));
+        assert_eq!((rx.dropped(), tx.vacant()), (1, 0));
+        assert!(tx.push_mark(Item::Timecode(1.0)), "marks have room of their own");
         let mut bands = [9.0; 3];
         assert_eq!(rx.pop(&mut bands), Some(Item::Frame(tag(0))));
         assert!(tx.push(tag(3), &[3.0; 3]));
         assert_eq!(rx.pop(&mut bands), Some(Item::Frame(tag(1))));
+        assert_eq!(rx.pop(&mut bands), Some(Item::Timecode(1.0)));
         assert_eq!(rx.pop(&mut bands), Some(Item::Frame(tag(3))));
         assert_eq!(bands, [3.0; 3], "the dropped frame left nothing behind");
         assert_eq!(rx.pop(&mut bands), None);
+        assert!(!tx.is_settled(), "popped, but perhaps still at work");
+        rx.settle();
+        assert!(tx.is_settled());
         assert!(!rx.is_finished());
         drop(tx);
         assert!(rx.is_finished());

@@ -3,5 +3,5 @@
 mod frame_queue;
 mod score_cell;
 
-pub use frame_queue::{FrameConsumer, FrameProducer, FrameTag, Item, frame_queue};
-pub use score_cell::{Freshness, Reading, ScoreCell, Scores, State};
+pub use frame_queue::{FrameConsumer, FrameProducer, FrameTag, Item, Settings, frame_queue};
+pub use score_cell::{Alert, Freshness, Reading, ScoreCell, Scores, State};

@@ -73,6 +73,15 @@ impl Default for Reading {
     }
 }
 
+/// The lamp.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Alert {
+    /// On: the short-term reading reached the threshold, or did within the hold time.
+    pub active: bool,
+    /// Was on at some time since reset.
+    pub latched: bool,
+}
+
 /// Everything that a meter shows, of one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Scores {
@@ -82,6 +91,8 @@ pub struct Scores {
     pub short_term: Reading,
     /// Since reset.
     pub integrated: Reading,
+    /// Whether to warn.
+    pub alert: Alert,
     /// Windows judged since reset, those without speech included.
     pub windows: u64,
     /// Windows lost to overload since reset.
@@ -102,6 +113,12 @@ pub struct Freshness {
 }
 
 impl Freshness {
+    /// Stale after two hops and a second without a new score, for windows of `window` samples at
+    /// `rate` Hz.
+    pub fn new(window: u64, hop_s: f64, rate: f64) -> Self {
+        Self { window, limit: ((2.0 * hop_s + 1.0) * rate) as u64 }
+    }
+
     /// The scores as they are to be shown when the stream has reached sample `now` of its segment:
     /// scores that lag are marked [`State::Stale`] (and keep their numbers). Real-time safe.
     pub fn judge(&self, scores: Scores, now: u64) -> Scores {
@@ -142,7 +159,8 @@ impl ScoreCell {
         let sequence = self.sequence.load(Ordering::Relaxed);
         self.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
-        let states = readings.iter().rev().fold(0, |packed, r| packed << 8 | r.state as u32);
+        let alert = u32::from(scores.alert.active) | u32::from(scores.alert.latched) << 1;
+        let states = readings.iter().rev().fold(alert, |packed, r| packed << 8 | r.state as u32);
         self.states.store(states, Ordering::Relaxed);
         for (cell, reading) in self.llrs.iter().zip(readings) {
             cell.store(reading.llr, Ordering::Relaxed);
@@ -172,6 +190,7 @@ impl ScoreCell {
             momentary: reading(0),
             short_term: reading(1),
             integrated: reading(2),
+            alert: Alert { active: states >> 24 & 1 != 0, latched: states >> 25 & 1 != 0 },
             windows: count(0),
             dropped: count(1),
             end: count(2),
@@ -206,6 +225,7 @@ mod tests {
         let cell = ScoreCell::default();
         let scores = |i: u64| Scores {
             momentary: Reading { state: State::ALL[i as usize % 7], llr: i as f32 },
+            alert: Alert { active: i % 2 == 0, latched: i % 3 == 0 },
             windows: i,
             end: i * 3,
             ..Scores::default()
@@ -218,6 +238,8 @@ mod tests {
                     assert_eq!(read.end, read.windows * 3);
                     assert_eq!(read.momentary.llr, read.windows as f32);
                     assert_eq!(read.momentary.state, State::ALL[read.windows as usize % 7]);
+                    assert_eq!(read.alert.active, read.windows.is_multiple_of(2));
+                    assert_eq!(read.alert.latched, read.windows.is_multiple_of(3));
                 }
             }
         });

@@ -1,0 +1,163 @@
+//! The audio thread's half of an instance: sound in, values out.
+//!
+//! Real-time: it knows neither host nor format, and nothing in it allocates, locks, waits or makes
+//! a system call.
+
+use std::sync::Arc;
+
+use super::outputs::{Values, shown_probability};
+use super::params::StateValue;
+use crate::dsp::ChannelChoice;
+use crate::engine::{StreamProcessor, Waker};
+use crate::rt::{Freshness, ScoreCell, Scores, Settings};
+
+/// The host's time may be off by this much, in seconds, before sound counts as cut: more than any
+/// host's rounding, less than any edit that could be heard.
+const JUMP_S: f64 = 0.005;
+
+/// What the user has set, of one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Controls {
+    /// How windows are judged.
+    pub settings: Settings,
+    /// Which channel is judged.
+    pub channel: ChannelChoice,
+    /// Nothing is judged.
+    pub bypass: bool,
+    /// Goes up with each wish for a new measurement.
+    pub resets: u32,
+    /// A switch that asks for one when it goes on.
+    pub reset: bool,
+}
+
+/// Where the host's transport stands at a block's first sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Position {
+    /// Whether it runs; `None` if there is none.
+    pub playing: Option<bool>,
+    /// Host time in seconds.
+    pub seconds: Option<f64>,
+}
+
+/// A stream as the audio thread holds it.
+pub struct LiveStream {
+    /// The way to the inference thread.
+    pub processor: StreamProcessor,
+    /// The way back.
+    pub cell: Arc<ScoreCell>,
+    /// A window's length in model-rate samples.
+    pub window: u64,
+    /// The model's sample rate, Hz.
+    pub model_rate: f64,
+    /// The host's sample rate, Hz.
+    pub host_rate: f64,
+    /// Present if the host renders offline, where waiting is allowed; not used here.
+    pub offline: Option<Waker>,
+}
+
+/// The audio thread's state.
+#[derive(Default)]
+pub struct AudioThread {
+    stream: Option<LiveStream>,
+    scores: Scores,
+    controls: Option<Controls>,
+    playing: Option<bool>,
+    /// Host time that the next block has if it follows on this one.
+    expected_s: Option<f64>,
+    /// The next block doesn't follow on the last one.
+    cut: bool,
+}
+
+impl AudioThread {
+    /// Judges by another stream, or by none; returns the one before, to be dropped elsewhere.
+    pub fn replace(&mut self, stream: Option<LiveStream>) -> Option<LiveStream> {
+        let before = std::mem::replace(&mut self.stream, stream);
+        *self = Self { stream: self.stream.take(), ..Self::default() };
+        before
+    }
+
+    /// The stream, if there is one.
+    pub fn stream(&mut self) -> Option<&mut LiveStream> {
+        self.stream.as_mut()
+    }
+
+    /// The next block doesn't follow on the last one.
+    pub fn cut(&mut self) {
+        self.cut = true;
+    }
+
+    /// Takes a block of 0 samples or more, of 1 to 16 channels of equal length.
+    pub fn process<C: AsRef<[f32]>>(&mut self, channels: &[C], position: Position, controls: Controls) {
+        let len = channels.first().map_or(0, |channel| channel.as_ref().len());
+        let before = self.controls.replace(controls);
+        let jumped = len > 0 && self.follow(position, len);
+        let Some(stream) = &mut self.stream else { return };
+        let before = before.unwrap_or(Controls { bypass: true, ..controls });
+        if controls.resets != before.resets || controls.reset && !before.reset {
+            stream.processor.reset();
+            self.cut = true;
+        }
+        if controls.bypass || len == 0 {
+            return;
+        }
+        if controls.channel != before.channel || before.bypass {
+            stream.processor.set_channel(controls.channel);
+            stream.processor.set(controls.settings);
+            self.cut = true;
+        }
+        if controls.settings != before.settings {
+            stream.processor.set(controls.settings);
+        }
+        if jumped || self.cut {
+            stream.processor.discontinuity();
+            if let (Some(true), Some(seconds)) = (position.playing, position.seconds) {
+                stream.processor.set_timecode(seconds);
+            }
+            self.cut = false;
+        }
+        stream.processor.process(channels);
+    }
+
+    /// Notes where the transport stands; says whether the sound was cut there.
+    fn follow(&mut self, position: Position, len: usize) -> bool {
+        let rate = self.stream.as_ref().map_or(f64::INFINITY, |stream| stream.host_rate);
+        let running = position.playing == Some(true);
+        let seconds = position.seconds.filter(|_| running);
+        let jumped = match (self.expected_s, seconds) {
+            (Some(expected), Some(now)) => (now - expected).abs() > JUMP_S,
+            _ => false,
+        };
+        let started_or_stopped = self.playing.is_some() && position.playing != self.playing;
+        self.playing = position.playing;
+        self.expected_s = seconds.map(|now| now + len as f64 / rate);
+        jumped || started_or_stopped
+    }
+
+    /// What the host is to be told now.
+    pub fn values(&mut self) -> Values {
+        let Some(controls) = self.controls else { return Values::none(StateValue::WarmingUp) };
+        let Some(stream) = &self.stream else { return Values::none(StateValue::Error) };
+        if controls.bypass {
+            return Values::none(StateValue::Bypassed);
+        }
+        if let Some(scores) = stream.cell.read() {
+            self.scores = scores;
+        }
+        if self.scores.session != stream.processor.session() {
+            return Values::none(StateValue::WarmingUp);
+        }
+        let hop_s = f64::from(controls.settings.hop_s);
+        let freshness = Freshness::new(stream.window, hop_s, stream.model_rate);
+        let scores = freshness.judge(self.scores, stream.processor.position());
+        Values {
+            score: shown_probability(scores.momentary.llr),
+            alert: scores.alert.active,
+            state: scores.momentary.state.into(),
+        }
+    }
+
+    /// Whether the transport runs, or there is none.
+    pub fn is_rolling(&self) -> bool {
+        self.playing != Some(false)
+    }
+}

@@ -1,0 +1,252 @@
+//! One instance of the plugin: what its audio thread, its host's main thread and its editor share.
+
+use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nice_plug::context::gui::GuiContext;
+use nice_plug::prelude::{Param, ParamPtr};
+use parking_lot::Mutex;
+use try_lock::TryLock;
+
+use super::audio::{AudioThread, Controls, LiveStream, Position};
+use super::monitor::Monitor;
+use super::offline;
+use super::outputs::{Output, Values};
+use super::params::{BonafideParams, HOLD_UNTIL_RESET_S, StateValue};
+use super::recorder::Recorder;
+use crate::detect::EngineChoice;
+use crate::engine::{
+    InferenceService, StreamConfig, StreamHandle, StreamProcessor, StreamWorker, WorkerConfig,
+};
+use crate::model::{Model, ModelError};
+use crate::rt::Settings;
+
+/// Windows of a live stream that may wait: beyond it the oldest is dropped whole, and counted.
+const MAX_PENDING: usize = 4;
+
+/// See the module.
+pub struct Instance {
+    /// What the host and the user set.
+    pub params: Arc<BonafideParams>,
+    /// What the editor shows.
+    pub monitor: Arc<Monitor>,
+    /// The editor's way to the host, if a format has one of its own.
+    pub context: OnceLock<GuiContext>,
+    audio: TryLock<AudioThread>,
+    resets: AtomicU32,
+    host: Mutex<Option<Host>>,
+    stream: Mutex<Option<Stream>>,
+    /// Loads a model for the editor.
+    loader: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the host has last activated the plugin for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Host {
+    /// Sample rate in Hz.
+    pub rate: f64,
+    /// Renders offline: time doesn't matter, completeness does.
+    pub offline: bool,
+}
+
+/// The main thread's end of a stream.
+struct Stream {
+    host: Host,
+    model: String,
+    handle: Option<StreamHandle>,
+}
+
+impl Default for Instance {
+    fn default() -> Self {
+        Self {
+            params: Arc::default(),
+            monitor: Arc::default(),
+            context: OnceLock::new(),
+            audio: TryLock::new(AudioThread::default()),
+            resets: AtomicU32::new(0),
+            host: Mutex::new(None),
+            stream: Mutex::new(None),
+            loader: Mutex::new(None),
+        }
+    }
+}
+
+impl Instance {
+    /// Gets ready for `host`. Main thread. A failure is no reason not to pass audio: it is shown.
+    pub fn activate(&self, host: Host) {
+        *self.host.lock() = Some(host);
+        self.build(host);
+    }
+
+    /// The next block doesn't follow on the last one. Real-time safe.
+    pub fn cut(&self) {
+        if let Some(mut audio) = self.audio.try_lock() {
+            audio.cut();
+        }
+    }
+
+    /// Starts a new measurement. Real-time safe.
+    pub fn reset(&self) {
+        self.resets.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Judges by the model with this manifest from now on, the embedded one if empty. Returns at
+    /// once; errors appear in the status.
+    pub fn set_model(self: &Arc<Self>, manifest: String) {
+        if let Ok(mut model) = self.params.model.write() {
+            *model = manifest;
+        }
+        let Some(host) = *self.host.lock() else { return };
+        let mut loader = self.loader.lock();
+        if let Some(before) = loader.take() {
+            let _ = before.join();
+        }
+        let this = Arc::downgrade(self);
+        let load = move || {
+            if let Some(this) = this.upgrade() {
+                this.build(host);
+            }
+        };
+        // Without a thread the editor has to wait.
+        match std::thread::Builder::new().name("bonafide-load".to_owned()).spawn(load) {
+            Ok(thread) => *loader = Some(thread),
+            Err(_) => self.build(host),
+        }
+    }
+
+    /// Builds a stream, unless the one at hand fits. Never on the audio thread.
+    fn build(&self, host: Host) {
+        let model = self.params.model.read().map(|model| model.clone()).unwrap_or_default();
+        let mut stream = self.stream.lock();
+        if stream.as_ref().is_some_and(|s| s.host == host && s.model == model && s.handle.is_some()) {
+            self.cut();
+            return;
+        }
+        let (live, handle) = match self.open(host, &model) {
+            Ok((live, handle)) => (Some(live), Some(handle)),
+            Err(error) => {
+                self.monitor.lock().status.error = Some(error.to_string());
+                (None, None)
+            }
+        };
+        let before = self.replace(live);
+        let handle_before = stream.replace(Stream { host, model, handle });
+        drop(stream);
+        drop((before, handle_before));
+    }
+
+    fn replace(&self, mut live: Option<LiveStream>) -> Option<LiveStream> {
+        loop {
+            // The audio thread may hold it for a block's time; it never waits, so this side does.
+            if let Some(mut audio) = self.audio.try_lock() {
+                return audio.replace(live.take());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn open(&self, host: Host, model: &str) -> Result<(LiveStream, StreamHandle), ModelError> {
+        let model = if model.is_empty() { Model::embedded()? } else { Model::shared(model.as_ref())? };
+        let manifest = &model.manifest;
+        let config = StreamConfig::at(host.rate);
+        let (processor, queue) =
+            StreamProcessor::new(&manifest.front_end, config).map_err(|error| {
+                let cure = "set the host to a sample rate of 8 to 384 kHz";
+                ModelError::new("the host's sample rate", error.to_string(), cure)
+            })?;
+        let hop_s = self.params.detection.hop.value().into();
+        let config = WorkerConfig { hop_s, max_pending: MAX_PENDING, lossless: host.offline };
+        let worker = StreamWorker::new(manifest, queue, config);
+        let cell = worker.cell().clone();
+        let service = InferenceService::shared().map_err(|error| {
+            let problem = format!("no thread could be started: {error}");
+            ModelError::new("the inference service", problem, "close other programs and reload the plugin")
+        })?;
+        let recorder = Recorder::new(self.monitor.clone(), manifest, model.title());
+        let handle = service.add(worker, model.clone(), EngineChoice::Auto, recorder);
+        let live = LiveStream {
+            processor,
+            cell,
+            window: (manifest.window.frames * manifest.front_end.hop) as u64,
+            model_rate: manifest.front_end.sample_rate.into(),
+            host_rate: host.rate,
+            offline: host.offline.then(|| handle.waker()),
+        };
+        Ok((live, handle))
+    }
+
+    /// Takes a block and returns what the host is to be told, and whether the transport rolls.
+    ///
+    /// Real-time safe, unless the host renders offline: then it waits until all is judged.
+    pub fn process<C: AsRef<[f32]>>(&self, channels: &[C], position: Position) -> (Values, bool) {
+        // Taken by the main thread for a moment: this block passes without being judged.
+        let Some(mut audio) = self.audio.try_lock() else {
+            return (Values::none(StateValue::WarmingUp), true);
+        };
+        let controls = self.controls();
+        if audio.stream().is_some_and(|stream| stream.offline.is_some()) {
+            offline::process(&mut audio, channels, position, controls);
+        } else {
+            audio.process(channels, position, controls);
+        }
+        let values = audio.values();
+        self.write(&values);
+        (values, audio.is_rolling())
+    }
+
+    /// The host stops: an offline render's last, partial window is judged too. Main thread.
+    pub fn deactivate(&self) {
+        let Some(mut audio) = self.audio.try_lock() else { return };
+        if audio.stream().is_some_and(|stream| stream.offline.is_some()) {
+            offline::finish(&mut audio);
+            self.write(&audio.values());
+        }
+        audio.cut();
+    }
+
+    /// Waits for threads of its own: the host may unload this code next. Main thread.
+    pub fn close(&self) {
+        if let Some(loader) = self.loader.lock().take() {
+            let _ = loader.join();
+        }
+    }
+
+    fn controls(&self) -> Controls {
+        let detection = &self.params.detection;
+        let threshold = detection.threshold.value();
+        let hold_s = detection.hold.value();
+        Controls {
+            settings: Settings {
+                hop_s: detection.hop.value(),
+                gate_trim_db: detection.gate.value(),
+                threshold_llr: (threshold / (1.0 - threshold)).ln(),
+                hold_s: if hold_s < HOLD_UNTIL_RESET_S { hold_s } else { f32::INFINITY },
+            },
+            channel: detection.channel.value().into(),
+            bypass: self.params.bypass.value(),
+            resets: self.resets.load(Ordering::Relaxed),
+            reset: detection.reset.value(),
+        }
+    }
+
+    /// The output parameters hold what the plugin last said, whatever the host wrote to them.
+    fn write(&self, values: &Values) {
+        for output in Output::ALL {
+            // SAFETY: the parameter lives as long as `self.params`.
+            unsafe { self.output(output)._internal_set_normalized_value(output.value(values)) };
+        }
+    }
+
+    fn output(&self, output: Output) -> ParamPtr {
+        let params = &self.params.output;
+        match output {
+            Output::Score => params.score.as_ptr(),
+            Output::Alert => params.alert.as_ptr(),
+            Output::State => params.state.as_ptr(),
+            Output::ScoreLane => params.score_lane.as_ptr(),
+            Output::AlertLane => params.alert_lane.as_ptr(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What the editor shows: written by the inference thread, read by the editor. The audio thread
+//! never touches it.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+
+use crate::rt::{Reading, Scores};
+
+/// Longest history: an hour at the shortest hop.
+const MAX_POINTS: usize = 36_000;
+
+/// A judged window on the timeline.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Sound heard since the plugin began, in seconds, at the window's end.
+    pub heard_s: f64,
+    /// Host time at the window's end in seconds; NaN without a transport.
+    pub host_s: f64,
+    /// The window's reading.
+    pub momentary: Reading,
+    /// The last 10 s.
+    pub short_term: Reading,
+    /// Since reset.
+    pub integrated: Reading,
+    /// Whether an alert was on.
+    pub alert: bool,
+    /// Whether the sound before doesn't lead up to this window: a jump, a reset or a gap.
+    pub after_gap: bool,
+}
+
+/// The frames that the model sees, as a scrolling picture.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Strip {
+    /// Bands a frame.
+    pub n_mels: usize,
+    /// Frames a second.
+    pub frame_rate: f64,
+    /// dB values of at most a window's frames, oldest first, `n_mels` each, lowest band first.
+    pub bands: VecDeque<f32>,
+    /// Level that is drawn brightest, dB.
+    pub reference_db: f32,
+    /// Levels so far below it and less are drawn darkest, dB.
+    pub range_db: f32,
+    /// Frames received since the plugin began; a change means a new picture.
+    pub received: u64,
+}
+
+/// What is said in words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// Name, version and hash of the model.
+    pub model: String,
+    /// Name, version and device of the engine; empty while the model is being opened.
+    pub engine: String,
+    /// Why another engine than the preferred one is in use.
+    pub note: Option<String>,
+    /// What failed, and what to do about it.
+    pub error: Option<String>,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Display {
+    /// Judged windows, oldest first.
+    pub points: VecDeque<Point>,
+    /// The picture.
+    pub strip: Strip,
+    /// The words.
+    pub status: Status,
+    /// The latest readings and counts.
+    pub scores: Scores,
+}
+
+impl Display {
+    /// Adds a window to the timeline; the oldest goes when there are too many.
+    pub fn push(&mut self, point: Point) {
+        if self.points.len() == MAX_POINTS {
+            self.points.pop_front();
+        }
+        self.points.push_back(point);
+    }
+}
+
+/// One instance's display. Both sides hold the lock for a copy's time only.
+pub type Monitor = Mutex<Display>;

@@ -1,0 +1,85 @@
+//! From the inference thread to the editor's display.
+
+use std::sync::Arc;
+
+use super::monitor::{Monitor, Point, Status, Strip};
+use crate::engine::{self, Event, Observer};
+use crate::model::{Manifest, Reference};
+
+/// Writes what happens in a stream to its instance's display.
+pub struct Recorder {
+    monitor: Arc<Monitor>,
+    /// Values that the strip holds at most.
+    capacity: usize,
+    session: u32,
+    /// Sound heard before this session, seconds.
+    heard_before_s: f64,
+    heard_s: f64,
+    /// The next window is a stream's or a session's first.
+    fresh: bool,
+}
+
+impl Recorder {
+    /// A recorder for a stream that `title`'s model judges; the timeline goes on where it was.
+    pub fn new(monitor: Arc<Monitor>, manifest: &Manifest, title: String) -> Self {
+        let n_mels = manifest.front_end.n_mels;
+        let reference_db = match manifest.image.reference {
+            Reference::Fixed(level) => level,
+            // Where 0 dB is each window's loudest band, full scale stands in for it.
+            Reference::Max(_) => 0.0,
+        };
+        let mut display = monitor.lock();
+        let received = display.strip.received;
+        display.strip = Strip {
+            n_mels,
+            frame_rate: manifest.front_end.frame_rate(),
+            reference_db,
+            range_db: manifest.image.range_db,
+            received: received + 1,
+            ..Strip::default()
+        };
+        display.status = Status { model: title, ..Status::default() };
+        let heard_before_s = display.points.back().map_or(0.0, |point| point.heard_s);
+        drop(display);
+        let capacity = n_mels * manifest.window.frames;
+        Self { monitor, capacity, session: 0, heard_before_s, heard_s: heard_before_s, fresh: true }
+    }
+}
+
+impl Observer for Recorder {
+    fn frame(&mut self, bands: &[f32]) {
+        let strip = &mut self.monitor.lock().strip;
+        let surplus = (strip.bands.len() + bands.len()).saturating_sub(self.capacity);
+        strip.bands.drain(..surplus.min(strip.bands.len()));
+        strip.bands.extend(bands);
+        strip.received += 1;
+    }
+
+    fn event(&mut self, event: &Event) {
+        let (Event::Window(engine::WindowScore { scores, .. }) | Event::Ended(scores)) = event;
+        let mut display = self.monitor.lock();
+        display.scores = *scores;
+        let Event::Window(window) = event else { return };
+        if scores.session != self.session {
+            (self.session, self.heard_before_s, self.fresh) = (scores.session, self.heard_s, true);
+        }
+        self.heard_s = self.heard_before_s + window.heard_s;
+        display.push(Point {
+            heard_s: self.heard_s,
+            host_s: window.host_s.unwrap_or(f64::NAN),
+            momentary: window.reading,
+            short_term: scores.short_term,
+            integrated: scores.integrated,
+            alert: scores.alert.active,
+            after_gap: self.fresh || !window.contiguous,
+        });
+        self.fresh = false;
+    }
+
+    fn status(&mut self, status: &engine::Status) {
+        let mut display = self.monitor.lock();
+        display.status.engine = status.engine.clone().unwrap_or_default();
+        display.status.note = status.note.clone();
+        display.status.error = status.error.as_ref().map(ToString::to_string);
+    }
+}
