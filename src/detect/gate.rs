@@ -49,7 +49,15 @@ impl SpeechGate {
         let weights = bands.clone().map(weight).map(|w| if w.is_finite() { w } else { 0.0 }).collect();
         let frame_rate = front_end.frame_rate();
         let step = ((frame_rate / 10.0).round() as usize).max(1);
-        Self { spec, trim_db: 0.0, frame_s: (1.0 / frame_rate) as f32, step, bands, weights, scratch: Vec::new() }
+        Self {
+            spec,
+            trim_db: 0.0,
+            frame_s: (1.0 / frame_rate) as f32,
+            step,
+            bands,
+            weights,
+            scratch: Vec::new(),
+        }
     }
 
     /// Moves the floor by `trim_db` from the manifest's; NaN counts as 0.

@@ -132,8 +132,7 @@ impl InferenceService {
         };
         let (cell, status) = (worker.cell().clone(), Arc::new(Mutex::new(Status::default())));
         let key = (model.identity.clone(), choice);
-        let stream =
-            Stream { id, worker, key, model, observer: Box::new(observer), status: status.clone() };
+        let stream = Stream { id, worker, key, model, observer: Box::new(observer), status: status.clone() };
         // The thread lives as long as `self`, so somebody listens.
         let _ = self.commands.send(Command::Add(Box::new(stream)));
         StreamHandle { id, cell, status, service: self.clone() }
@@ -329,11 +328,7 @@ impl Stream {
 }
 
 /// A detector that panics is not trusted again.
-fn score(
-    scorer: &mut Result<Scorer, ModelError>,
-    origin: &str,
-    window: &Window,
-) -> Result<f32, ModelError> {
+fn score(scorer: &mut Result<Scorer, ModelError>, origin: &str, window: &Window) -> Result<f32, ModelError> {
     let open = scorer.as_mut().map_err(|error| error.clone())?;
     match catch_unwind(AssertUnwindSafe(|| open.llr(&window.bands))) {
         Ok(llr) => llr,

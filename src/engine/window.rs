@@ -168,6 +168,12 @@ impl WindowAssembler {
         self.covered = end;
         let bands = &self.bands[from * self.n_mels..to * self.n_mels];
         let bands = bands.iter().copied().cycle().take(self.frames * self.n_mels).collect();
-        Window { bands, speech, tag: FrameTag { index: start, ..self.next }, end, timecode_s: self.timecode_s }
+        Window {
+            bands,
+            speech,
+            tag: FrameTag { index: start, ..self.next },
+            end,
+            timecode_s: self.timecode_s,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! One instance of the plugin: what its audio thread, its host's main thread and its editor share.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -78,6 +78,15 @@ impl Instance {
     pub fn activate(&self, host: Host) {
         *self.host.lock() = Some(host);
         self.build(host);
+        self.cut();
+    }
+
+    /// Takes what a loaded project says that isn't a parameter. Main thread.
+    pub fn refresh(&self) {
+        let host = *self.host.lock();
+        if let Some(host) = host {
+            self.build(host);
+        }
     }
 
     /// The next block doesn't follow on the last one. Real-time safe.
@@ -121,7 +130,6 @@ impl Instance {
         let model = self.params.model.read().map(|model| model.clone()).unwrap_or_default();
         let mut stream = self.stream.lock();
         if stream.as_ref().is_some_and(|s| s.host == host && s.model == model && s.handle.is_some()) {
-            self.cut();
             return;
         }
         let (live, handle) = match self.open(host, &model) {
@@ -151,11 +159,10 @@ impl Instance {
         let model = if model.is_empty() { Model::embedded()? } else { Model::shared(model.as_ref())? };
         let manifest = &model.manifest;
         let config = StreamConfig::at(host.rate);
-        let (processor, queue) =
-            StreamProcessor::new(&manifest.front_end, config).map_err(|error| {
-                let cure = "set the host to a sample rate of 8 to 384 kHz";
-                ModelError::new("the host's sample rate", error.to_string(), cure)
-            })?;
+        let (processor, queue) = StreamProcessor::new(&manifest.front_end, config).map_err(|error| {
+            let cure = "set the host to a sample rate of 8 to 384 kHz";
+            ModelError::new("the host's sample rate", error.to_string(), cure)
+        })?;
         let hop_s = self.params.detection.hop.value().into();
         let config = WorkerConfig { hop_s, max_pending: MAX_PENDING, lossless: host.offline };
         let worker = StreamWorker::new(manifest, queue, config);

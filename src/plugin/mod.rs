@@ -106,13 +106,11 @@ impl Plugin for Bonafide {
         EditorWindow::new(&self.instance)
     }
 
-    /// What the plugin says, and a momentary switch, are no settings: a project that holds them,
-    /// or a later version's, loads all the same.
+    /// What the plugin says is no setting; a project that holds it loads all the same.
     fn filter_state(state: &mut PluginState) {
         for output in Output::ALL {
             state.params.remove(output.id());
         }
-        state.params.remove("reset");
     }
 
     fn activate(

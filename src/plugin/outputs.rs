@@ -1,12 +1,12 @@
 //! What the plugin tells its host, and when.
 
-use super::params::{OutputMode, RESOLUTION, StateValue};
+use super::params::{OutputMode, STEPS, StateValue};
 
 /// The values of the output parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Values {
-    /// Probability of spoof of the last window, a multiple of [`RESOLUTION`]; 0.5 (no evidence
-    /// either way) without a score.
+    /// Probability of spoof of the last window, in thousandths; 0.5 (no evidence either way)
+    /// without a score.
     pub score: f32,
     /// Whether an alert is on.
     pub alert: bool,
@@ -27,8 +27,7 @@ pub fn shown_probability(llr: f32) -> f32 {
     if llr.is_nan() {
         return 0.5;
     }
-    let steps = 1.0 / RESOLUTION;
-    (steps / (1.0 + (-llr).exp())).round().clamp(1.0, steps - 1.0) / steps
+    (STEPS / (1.0 + (-llr).exp())).round().clamp(1.0, STEPS - 1.0) / STEPS
 }
 
 /// Which output parameter a [`Tell`] is about.
@@ -66,11 +65,11 @@ impl Output {
         matches!(self, Self::Score | Self::Alert | Self::State)
     }
 
-    /// How many steps it has; 1 for a continuous one.
-    pub const fn steps(self) -> f64 {
+    /// Its normalised value as CLAP counts it: in steps, if it has any.
+    pub fn plain(self, normalized: f32) -> f64 {
         match self {
-            Self::State => StateValue::Bypassed as u8 as f64,
-            _ => 1.0,
+            Self::State => f64::from((normalized * StateValue::Bypassed as u8 as f32).round()),
+            _ => f64::from(normalized),
         }
     }
 
@@ -152,7 +151,8 @@ impl Teller {
             }
         }
         if mode == OutputMode::Midi {
-            let coded = [(values.score * 127.0).round().clamp(1.0, 126.0) as u8, 127 * u8::from(values.alert)];
+            let coded =
+                [(values.score * 127.0).round().clamp(1.0, 126.0) as u8, 127 * u8::from(values.alert)];
             for ((number, value), sent) in CONTROLLERS.into_iter().zip(coded).zip(&mut self.controllers) {
                 if *sent != Some(value) && say(Tell::Controller(number, value)) {
                     *sent = Some(value);

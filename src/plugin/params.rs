@@ -9,8 +9,8 @@ use nice_plug::prelude::*;
 use crate::dsp::ChannelChoice;
 use crate::rt::State;
 
-/// Probabilities are shown and set to this; 0 and 100 % never are.
-pub const RESOLUTION: f32 = 0.001;
+/// Probabilities are shown in so many steps; the first and the last, 0 and 100 %, never are.
+pub const STEPS: f32 = 1000.0;
 
 /// The top of `hold`'s range, which stands for "until reset".
 pub const HOLD_UNTIL_RESET_S: f32 = 60.0;
@@ -279,7 +279,7 @@ impl Default for DetectionParams {
 
 /// A probability in words: resolution 0.1 %, and never 0 or 100 %.
 pub fn percent(p: f32) -> String {
-    format!("{:.1} %", 100.0 * p.clamp(RESOLUTION, 1.0 - RESOLUTION))
+    format!("{:.1} %", 100.0 * p.clamp(1.0 / STEPS, 1.0 - 1.0 / STEPS))
 }
 
 fn hold_to_string(s: f32) -> String {

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use std::io::Cursor;
 use std::path::Path;
 
+use bonafide::detect::EngineChoice;
 use bonafide::dsp::{FrontEnd, MelNorm, MelScale, Padding};
+use bonafide::engine::{Event, OfflineStream, ScorerPool, StreamConfig};
+use bonafide::model::Model;
 
 pub fn front_end() -> FrontEnd {
     FrontEnd {
@@ -81,4 +84,24 @@ pub fn vectors(file: &str) -> HashMap<String, Vec<f32>> {
         (name.trim_end_matches(".npy").to_owned(), values)
     };
     names.into_iter().map(array).collect()
+}
+
+/// What `bonafide scan` makes of `sound` with the embedded model at a hop of 0.5 s: each window's
+/// probability of spoof in thousandths, as a plugin shows it (500: no score).
+pub fn scanned(rate: f64, sound: &[&[f32]]) -> Vec<i64> {
+    let pool = ScorerPool::open(&Model::embedded().unwrap(), EngineChoice::Auto).unwrap();
+    let mut stream = OfflineStream::new(&pool, StreamConfig::at(rate), 0.5).unwrap();
+    let mut shown = Vec::new();
+    let mut take = |event| {
+        if let Event::Window(window) = event {
+            shown.push(thousandths(bonafide::plugin::outputs::shown_probability(window.reading.llr).into()));
+        }
+    };
+    stream.push(sound, &mut take).unwrap();
+    stream.finish(&mut take).unwrap();
+    shown
+}
+
+pub fn thousandths(p: f64) -> i64 {
+    (p * 1000.0).round() as i64
 }

@@ -106,14 +106,11 @@ impl EventSink<'_> {
         let time = |at| if at == At::Begin { 0 } else { last };
         match tell {
             // Never recorded and never an edit: a project is not changed by being listened to.
-            Tell::Meter(output, value) => self.value(
-                number(output.id()),
-                f64::from(value) * output.steps(),
-                last,
-                CLAP_EVENT_DONT_RECORD,
-            ),
+            Tell::Meter(output, value) => {
+                self.value(number(output.id()), output.plain(value), last, CLAP_EVENT_DONT_RECORD)
+            }
             Tell::Move(output, value, at) => {
-                self.value(number(output.id()), f64::from(value) * output.steps(), time(at), 0)
+                self.value(number(output.id()), output.plain(value), time(at), 0)
             }
             Tell::Touch(output) => self.gesture(number(output.id()), CLAP_EVENT_PARAM_GESTURE_BEGIN, 0),
             Tell::Release(output) => self.gesture(number(output.id()), CLAP_EVENT_PARAM_GESTURE_END, last),

@@ -13,9 +13,11 @@ use std::sync::Arc;
 
 use clap_sys::events::{clap_input_events, clap_output_events};
 use clap_sys::ext::params::*;
+use clap_sys::ext::state::{CLAP_EXT_STATE, clap_plugin_state};
 use clap_sys::host::clap_host;
 use clap_sys::plugin::clap_plugin;
 use clap_sys::process::*;
+use clap_sys::stream::clap_istream;
 use nice_plug::context::PluginApi;
 use nice_plug::wrapper::clap::Wrapper;
 use try_lock::TryLock;
@@ -37,6 +39,8 @@ struct Shim {
     inner: *const clap_plugin,
     inner_params: *const clap_plugin_params,
     params: clap_plugin_params,
+    inner_state: *const clap_plugin_state,
+    state: clap_plugin_state,
     instance: Arc<Instance>,
     table: Arc<Table>,
     /// Used by whichever thread the host processes or flushes on; never by two at a time.
@@ -60,16 +64,17 @@ impl Shim {
         let instance = just_born();
         // SAFETY: just made.
         let mut outer = unsafe { *inner };
-        // SAFETY: nice-plug has these functions and needs nothing of the host for this extension.
-        let inner_params = unsafe {
-            outer.get_extension.map_or(ptr::null(), |get| get(inner, CLAP_EXT_PARAMS.as_ptr()))
-        } as *const clap_plugin_params;
-        if inner_params.is_null() {
-            return ptr::null();
-        }
-        // SAFETY: just asked for; it lives as long as `inner`.
-        let mut params = unsafe { *inner_params };
+        // SAFETY: nice-plug's own function, which needs nothing of the host for these.
+        let extension =
+            |id: &CStr| unsafe { outer.get_extension.map_or(ptr::null(), |get| get(inner, id.as_ptr())) };
+        let inner_params = extension(CLAP_EXT_PARAMS).cast::<clap_plugin_params>();
+        let inner_state = extension(CLAP_EXT_STATE).cast::<clap_plugin_state>();
+        // SAFETY: null, or alive as long as `inner`.
+        let copies = unsafe { (inner_params.as_ref().copied(), inner_state.as_ref().copied()) };
+        let (Some(mut params), Some(mut state)) = copies else { return ptr::null() };
+        state.load = Some(Self::load);
         params.get_info = Some(Self::get_info);
+        params.get_value = Some(Self::get_value);
         params.flush = Some(Self::flush);
         outer.destroy = Some(Self::destroy);
         outer.start_processing = Some(Self::start_processing);
@@ -81,7 +86,8 @@ impl Shim {
         let context = EditorContext::new(PluginApi::Clap, table.clone(), sender, move || flush.send());
         let _ = instance.context.set(context);
         let outbox = TryLock::new(Outbox { teller: Teller::default(), edits });
-        Box::into_raw(Box::new(Self { outer, inner, inner_params, params, instance, table, outbox })).cast()
+        let this = Self { outer, inner, inner_params, params, inner_state, state, instance, table, outbox };
+        Box::into_raw(Box::new(this)).cast()
     }
 
     /// # Safety
@@ -115,14 +121,22 @@ impl Shim {
         // SAFETY: the host's pointer is ours.
         let this = unsafe { Self::of(plugin) };
         // SAFETY: the host's string, checked for null.
-        if !id.is_null() && unsafe { CStr::from_ptr(id) } == CLAP_EXT_PARAMS {
+        let name = if id.is_null() { c"" } else { unsafe { CStr::from_ptr(id) } };
+        if name == CLAP_EXT_PARAMS {
             return ptr::from_ref(&this.params).cast();
+        }
+        if name == CLAP_EXT_STATE {
+            return ptr::from_ref(&this.state).cast();
         }
         // SAFETY: as the host called us.
         unsafe { (*this.inner).get_extension.map_or(ptr::null(), |get| get(this.inner, id)) }
     }
 
-    unsafe extern "C" fn get_info(plugin: *const clap_plugin, index: u32, info: *mut clap_param_info) -> bool {
+    unsafe extern "C" fn get_info(
+        plugin: *const clap_plugin,
+        index: u32,
+        info: *mut clap_param_info,
+    ) -> bool {
         // SAFETY: the host's pointer is ours, and the extension lives as long.
         let (this, inner) = unsafe {
             let this = Self::of(plugin);
@@ -147,6 +161,33 @@ impl Shim {
             }
         }
         true
+    }
+
+    unsafe extern "C" fn get_value(plugin: *const clap_plugin, id: u32, value: *mut f64) -> bool {
+        // SAFETY: the host's pointer is ours, and the extension lives as long.
+        let (this, inner) = unsafe {
+            let this = Self::of(plugin);
+            (this, &*this.inner_params)
+        };
+        // SAFETY: as the host called us.
+        if value.is_null() || !unsafe { inner.get_value.is_some_and(|get| get(plugin, id, value)) } {
+            return false;
+        }
+        // nice-plug counts steps in single precision; a host that cuts 2.9999998 would show another.
+        if this.table.get(id).is_some_and(|entry| entry.steps > 1.0) {
+            // SAFETY: checked for null, and filled in just now.
+            unsafe { *value = (*value).round() };
+        }
+        true
+    }
+
+    unsafe extern "C" fn load(plugin: *const clap_plugin, stream: *const clap_istream) -> bool {
+        // SAFETY: the host's pointer is ours, and the extension lives as long.
+        let this = unsafe { Self::of(plugin) };
+        // SAFETY: as the host called us.
+        let loaded = unsafe { (*this.inner_state).load.is_some_and(|load| load(plugin, stream)) };
+        let _ = catch_unwind(AssertUnwindSafe(|| this.instance.refresh()));
+        loaded
     }
 
     /// Parameters without sound.
@@ -187,8 +228,7 @@ impl Shim {
     fn analyse(&self, process: &clap_process, channels: &Channels) {
         let len = process.frames_count as usize;
         // SAFETY: the host's lists are valid or null.
-        let (inbox, sink) =
-            unsafe { (Inbox::new(process.in_events), EventSink::new(process.out_events)) };
+        let (inbox, sink) = unsafe { (Inbox::new(process.in_events), EventSink::new(process.out_events)) };
         // SAFETY: valid or null.
         let mut position = events::position(unsafe { process.transport.as_ref() });
         let mut from = 0;

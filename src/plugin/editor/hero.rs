@@ -14,29 +14,33 @@ use crate::rt::{Alert, Reading, State};
 pub enum Face {
     /// A verdict and its probability of spoof.
     Verdict(Verdict, f32),
-    /// Why there is none: a headline, and what it means.
-    Nothing(&'static str, String),
+    /// Why there is none: a sign, a headline, and what it means.
+    Nothing(Sign, &'static str, String),
 }
 
 impl Face {
     /// What is to be said of `reading`.
     pub fn of(reading: Reading, zones: Zones, paused: bool, status: &Status) -> Self {
         if paused {
-            return Self::Nothing("PAUSED", "Sound passes, nothing is judged".to_owned());
+            return Self::Nothing(Sign::Pause, "PAUSED", "Sound passes, nothing is judged".to_owned());
         }
         if reading.state == State::Scored && reading.llr.is_finite() {
             let p = words::probability(reading.llr);
             return Self::Verdict(zones.verdict(p), p);
         }
         if reading.state == State::WarmingUp && status.engine.is_empty() && status.error.is_none() {
-            return Self::Nothing("LOADING", "The model is being opened".to_owned());
+            return Self::Nothing(Sign::Nothing, "LOADING", "The model is being opened".to_owned());
         }
         let (title, detail) = words::absence(reading.state);
+        let sign = match reading.state {
+            State::Error | State::Overloaded => Sign::Warning,
+            _ => Sign::Nothing,
+        };
         if reading.state == State::Stale && reading.llr.is_finite() {
             let last = words::percent(words::probability(reading.llr));
-            return Self::Nothing(title, format!("{detail}; the last was {last}"));
+            return Self::Nothing(sign, title, format!("{detail}; the last was {last}"));
         }
-        Self::Nothing(title, detail.to_owned())
+        Self::Nothing(sign, title, detail.to_owned())
     }
 
     fn sign(&self) -> (Sign, Color32) {
@@ -49,9 +53,8 @@ impl Face {
                 };
                 (sign, verdict.colour())
             }
-            Self::Nothing("PAUSED", _) => (Sign::Pause, theme::CONTROL),
-            Self::Nothing("ERROR" | "OVERLOADED", _) => (Sign::Warning, theme::TEXT),
-            Self::Nothing(..) => (Sign::Nothing, theme::TEXT_FAINT),
+            Self::Nothing(Sign::Warning, ..) => (Sign::Warning, theme::TEXT),
+            Self::Nothing(sign, ..) => (*sign, theme::TEXT_DIM),
         }
     }
 }
@@ -68,7 +71,7 @@ pub fn show(painter: &Painter, rect: Rect, face: &Face, source: &str, alert: Ale
     let title_height = title.size().y;
     painter.galley(inner.min, title, theme::TEXT_DIM);
 
-    let lamp_height = (0.155 * rect.height()).clamp(24.0, 64.0);
+    let lamp_height = (0.155 * rect.height()).clamp(24.0, 96.0);
     let lamp_rect = Rect::from_min_max(pos2(inner.left(), inner.bottom() - lamp_height), inner.max);
     let top = inner.top() + title_height + 2.0;
     let middle = Rect::from_min_max(pos2(inner.left(), top), pos2(inner.right(), lamp_rect.top() - 6.0));
@@ -81,16 +84,16 @@ fn word_and_number(painter: &Painter, rect: Rect, face: &Face) {
     let word_size = (0.30 * rect.height()).min(0.17 * rect.width());
     let word = match face {
         Face::Verdict(verdict, _) => verdict.word(),
-        Face::Nothing(title, _) => title,
+        Face::Nothing(_, title, _) => title,
     };
     let sign_size = 0.92 * word_size;
     let text_left = rect.left() + sign_size + 0.36 * word_size;
     let galley = theme::fitted(painter, word, word_size, rect.right() - text_left - 4.0, colour);
     let (number, detail) = match face {
         Face::Verdict(_, p) => (Some(words::percent_parts(*p)), "probability of spoof"),
-        Face::Nothing(_, detail) => (None, detail.as_str()),
+        Face::Nothing(_, _, detail) => (None, detail.as_str()),
     };
-    let detail_size = (0.085 * rect.height()).clamp(11.0, 20.0);
+    let detail_size = (0.085 * rect.height()).clamp(11.0, 34.0);
     let wrapped = painter.layout(detail.to_owned(), theme::font(detail_size), theme::TEXT_DIM, rect.width());
     let number_size = if number.is_some() { (0.56 * rect.height()).min(0.40 * rect.width()) } else { 0.0 };
     // The font's line is higher than its digits: what is visible of a number is less.
@@ -104,8 +107,9 @@ fn word_and_number(painter: &Painter, rect: Rect, face: &Face) {
     y += galley.size().y + gap;
     theme::bold(painter, theme::middle_left(&galley, pos2(text_left, line)), &galley, colour);
     if let Some((relation, whole)) = number {
-        let digits = theme::line(painter, &format!("{relation}{whole}"), number_size, theme::TEXT);
-        let unit = theme::line(painter, "%", 0.5 * number_size, theme::TEXT_DIM);
+        let text = format!("{relation}{whole}");
+        let digits = theme::fitted(painter, &text, number_size, 0.74 * rect.width(), theme::TEXT);
+        let unit = theme::line(painter, "%", 0.42 * digits.size().y, theme::TEXT_DIM);
         let centre = y + 0.5 * number_height;
         let pos = theme::middle_left(&digits, pos2(rect.left() - 0.04 * number_size, centre));
         let baseline = pos.y + 0.79 * digits.size().y;
@@ -136,7 +140,7 @@ fn lamp(painter: &Painter, rect: Rect, alert: Alert) {
             ("NO ALERT", theme::TEXT_FAINT, theme::WELL)
         }
     };
-    let size = (0.46 * rect.height()).clamp(11.0, 26.0);
+    let size = (0.46 * rect.height()).clamp(11.0, 44.0);
     let size = if alert.active { 1.15 * size } else { size };
     let mut galley = theme::caption(painter, text, size, colour);
     let lit = alert.active || alert.latched;
@@ -173,14 +177,14 @@ mod tests {
             }
         }
         let paused = Face::of(Reading { state: State::Scored, llr: 1.0 }, zones, true, &status);
-        assert!(matches!(paused, Face::Nothing("PAUSED", _)));
+        assert!(matches!(paused, Face::Nothing(_, "PAUSED", _)));
     }
 
     #[test]
     fn what_is_awaited_is_said() {
         let zones = Zones::of_threshold(0.5);
         let title = |status: &Status| match Face::of(Reading::default(), zones, false, status) {
-            Face::Nothing(title, _) => title,
+            Face::Nothing(_, title, _) => title,
             Face::Verdict(..) => "",
         };
         assert_eq!(title(&Status::default()), "LOADING");

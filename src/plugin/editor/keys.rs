@@ -7,7 +7,7 @@ use egui::{Context, Event, Key};
 pub enum Command {
     /// Start a new measurement.
     Reset,
-    /// Pause, or go on.
+    /// Pause or resume.
     Pause,
     /// Show the span of this index.
     Span(usize),

@@ -28,14 +28,25 @@ pub struct Layout {
     pub settings: Rect,
 }
 
+/// Between cards, and around them.
+fn gap(window: Rect) -> f32 {
+    (0.014 * window.width()).clamp(8.0, 16.0)
+}
+
 impl Layout {
-    /// The parts' places in `window`, with notices of these heights.
-    pub fn of(window: Rect, settings_open: bool, notice_heights: &[f32]) -> Self {
-        let gap = (0.014 * window.width()).clamp(8.0, 16.0);
+    /// How wide notices are in `window`.
+    pub fn notice_width(window: Rect) -> f32 {
+        window.width() - 2.0 * gap(window)
+    }
+
+    /// The parts' places in `window`, with small things enlarged by `scale` and notices of these
+    /// heights.
+    pub fn of(window: Rect, scale: f32, settings_open: bool, notice_heights: &[f32]) -> Self {
+        let gap = gap(window);
         let inner = window.shrink2(vec2(gap, 0.0));
-        let (header, rest) =
-            inner.split_top_bottom_at_y(inner.top() + (0.075 * window.height()).clamp(40.0, 56.0));
-        let (mut rest, footer) = rest.split_top_bottom_at_y(rest.bottom() - 30.0);
+        let header_height = scale * (0.075 * window.height()).clamp(40.0, 56.0);
+        let (header, rest) = inner.split_top_bottom_at_y(inner.top() + header_height);
+        let (mut rest, footer) = rest.split_top_bottom_at_y(rest.bottom() - 30.0 * scale);
         let mut notices = Vec::with_capacity(notice_heights.len());
         for height in notice_heights.iter().rev() {
             let (above, notice) = rest.split_top_bottom_at_y(rest.bottom() - height);
@@ -47,7 +58,7 @@ impl Layout {
         if settings_open && window.width() >= DOCKED_FROM {
             rest.max.x = settings.left() - gap;
         }
-        let column = (0.345 * rest.width()).clamp(200.0, 620.0);
+        let column = (0.345 * rest.width()).clamp(200.0, 980.0);
         let row = (0.5 * rest.height() - 0.5 * gap).max(0.0);
         let split = pos2(rest.left() + column, rest.top() + row);
         Self {
@@ -74,7 +85,7 @@ mod tests {
         for (width, height) in [(640.0, 400.0), (960.0, 600.0), (1600.0, 900.0), (3840.0, 2160.0)] {
             for open in [false, true] {
                 let window = Rect::from_min_size(Pos2::ZERO, vec2(width, height));
-                let layout = Layout::of(window, open, &[30.0, 46.0]);
+                let layout = Layout::of(window, 1.0, open, &[30.0, 46.0]);
                 let mut parts = vec![layout.header, layout.hero, layout.meter, layout.spectrogram];
                 parts.extend([layout.timeline, layout.footer]);
                 parts.extend(&layout.notices);
@@ -89,6 +100,7 @@ mod tests {
                     }
                 }
                 assert_eq!(layout.notices.iter().map(Rect::height).collect::<Vec<_>>(), [30.0, 46.0]);
+                assert!((layout.notices[0].width() - Layout::notice_width(window)).abs() < 0.01);
             }
         }
     }

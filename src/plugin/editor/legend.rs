@@ -48,8 +48,9 @@ impl Mark {
 /// [`SPANS`].
 pub fn show(ui: &Ui, inner: Rect, span: &mut usize) -> f32 {
     let painter = ui.painter();
-    let width = (0.52 * inner.width()).clamp(180.0, 330.0);
-    let switch = Rect::from_min_size(pos2(inner.right() - width, inner.top() - 4.0), vec2(width, 24.0));
+    let scale = theme::scale(ui.ctx());
+    let size = scale * vec2((0.52 * inner.width()).clamp(180.0, 330.0), 24.0);
+    let switch = Rect::from_min_size(pos2(inner.right() - size.x, inner.top() - 4.0), size);
     let names = SPANS.map(|(_, name)| name);
     if let Some(pressed) = widgets::segmented(ui, switch, ui.scope_id().with("span"), &names, *span) {
         *span = pressed;
@@ -59,7 +60,7 @@ pub fn show(ui: &Ui, inner: Rect, span: &mut usize) -> f32 {
     let mut x = inner.left() + title.size().x + 18.0;
     painter.galley(theme::middle_left(&title, pos2(inner.left(), y)), title, theme::TEXT_DIM);
     for mark in Mark::ALL {
-        let name = theme::line(painter, mark.name(), 11.5, theme::TEXT_FAINT);
+        let name = theme::label(painter, mark.name(), theme::TEXT_FAINT);
         let end = x + 18.0 + name.size().x;
         if end > switch.left() - 10.0 {
             break;

@@ -61,11 +61,13 @@ pub fn export(csv: &str) -> io::Result<PathBuf> {
     write_new(&folder, &time, csv)
 }
 
-/// Documents or, where there is no such folder, home.
+/// Documents, also where a system has the folder but doesn't name it, or else home.
 fn folder() -> Option<PathBuf> {
     let dirs = UserDirs::new()?;
-    let documents = dirs.document_dir().filter(|path| path.is_dir());
-    Some(documents.unwrap_or(dirs.home_dir()).to_owned())
+    let named = dirs.document_dir().map(Path::to_owned);
+    let usual = dirs.home_dir().join("Documents");
+    let documents = named.into_iter().chain([usual]).find(|path| path.is_dir());
+    Some(documents.unwrap_or_else(|| dirs.home_dir().to_owned()))
 }
 
 fn write_new(folder: &Path, time: &str, csv: &str) -> io::Result<PathBuf> {

@@ -73,9 +73,9 @@ impl Meter<'_> {
         let title_width = title.size().x;
         let top = inner.top() + title.size().y + 0.03 * rect.height();
 
-        let scale_height = (0.085 * rect.height()).clamp(16.0, 28.0);
-        let label_width = (0.17 * inner.width()).clamp(72.0, 180.0);
-        let value_width = (0.15 * inner.width()).clamp(62.0, 150.0);
+        let scale_height = (0.085 * rect.height()).clamp(16.0, 44.0);
+        let label_width = (0.17 * inner.width()).clamp(72.0, 260.0);
+        let value_width = (0.15 * inner.width()).clamp(62.0, 230.0);
         let bars = Rect::from_min_max(
             pos2(inner.left() + label_width, top),
             pos2(inner.right() - value_width, inner.bottom() - scale_height),
@@ -95,10 +95,13 @@ impl Meter<'_> {
         self.scale(painter, Rect::from_min_max(bars.left_bottom(), pos2(bars.right(), inner.bottom())));
         let lane = Rect::from_min_max(pos2(bars.left(), inner.top()), bars.max);
         let handle = self.threshold(ui, lane, threshold, setter);
-        // The title makes room for the handle.
-        let left = handle.left() > inner.left() + title_width + 10.0;
-        let x = if left { inner.left() } else { inner.right() - title_width };
-        painter.galley(pos2(x, inner.top()), title, theme::TEXT_DIM);
+        // The title makes room for the handle; what the bars are, the scale says too.
+        let (left, right) = (inner.left(), inner.right() - title_width);
+        if handle.left() > left + title_width + 10.0 {
+            painter.galley(pos2(left, inner.top()), title, theme::TEXT_DIM);
+        } else if handle.right() < right - 10.0 {
+            painter.galley(pos2(right, inner.top()), title, theme::TEXT_DIM);
+        }
     }
 
     /// One bar with its name and value; says whether it was pressed.
@@ -116,7 +119,7 @@ impl Meter<'_> {
         if response.has_focus() {
             theme::focus_ring(painter, row.shrink(2.0));
         }
-        let size = (0.26 * row.height()).clamp(12.0, 22.0);
+        let size = (0.26 * row.height()).clamp(12.0, 34.0);
         let left = row.left() + 8.0;
         let colour = if chosen { theme::TEXT } else { theme::TEXT_DIM };
         let title = theme::fitted(painter, name, size, bar.left() - left - 6.0, colour);
@@ -170,7 +173,7 @@ impl Meter<'_> {
 
     /// Percents below the bars, and what their ends mean.
     fn scale(&self, painter: &Painter, rect: Rect) {
-        let size = (0.55 * rect.height()).clamp(10.0, 15.0);
+        let size = (0.55 * rect.height()).clamp(10.0, 20.0);
         for quarter in 0..=4 {
             let x = egui::lerp(rect.x_range(), 0.25 * quarter as f32);
             painter.vline(x, rect.top()..=rect.top() + 4.0, Stroke::new(1.0, theme::TEXT_FAINT));
@@ -191,7 +194,7 @@ impl Meter<'_> {
         let well = lane.shrink2(vec2(2.0, 0.0));
         let x = egui::lerp(well.x_range(), threshold.value());
         let text = format!("threshold {}", words::percent(threshold.value()));
-        let galley = theme::line(painter, &text, 12.0, theme::BACKGROUND);
+        let galley = theme::label(painter, &text, theme::BACKGROUND);
         let size = galley.size() + vec2(14.0, 4.0);
         let centre_x = x.min(lane.right() - 0.5 * size.x).max(lane.left() + 0.5 * size.x);
         let handle = Rect::from_center_size(pos2(centre_x, lane.top() + 0.5 * size.y - 3.0), size);

@@ -54,7 +54,7 @@ use super::params::{BonafideParams, EditorSize};
 /// Between frames while sound goes on.
 const FRAME: Duration = Duration::from_millis(16);
 /// Between frames while nothing happens; also how late the first sign of sound may be.
-const IDLE: Duration = Duration::from_millis(100);
+const IDLE: Duration = Duration::from_millis(200);
 /// Sound that pauses for no longer goes on: a host's blocks may be far longer than a frame.
 const LULL: Duration = Duration::from_millis(300);
 
@@ -137,9 +137,9 @@ impl App {
         let painter = ui.painter();
         painter.rect_filled(window, 0.0, theme::BACKGROUND);
 
-        let notices = status::notices(painter, &self.live.status, window.width());
+        let notices = status::notices(painter, &self.live.status, Layout::notice_width(window));
         let heights: Vec<f32> = notices.iter().map(status::Notice::height).collect();
-        let layout = Layout::of(window, self.settings.open, &heights);
+        let layout = Layout::of(window, theme::scale(ui.ctx()), self.settings.open, &heights);
         let scores = &self.live.scores;
         let face = hero::Face::of(self.source.reading(scores), zones, paused, &self.live.status);
         let (name, stretch) = self.source.name();

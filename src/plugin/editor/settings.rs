@@ -119,7 +119,10 @@ impl Settings {
             None => ("Every window of the timeline, up to an hour; files go to your documents", true),
         };
         let colour = if ok { theme::TEXT_DIM } else { theme::SPOOF };
-        ui.label(egui::RichText::new(text).size(12.0).color(colour));
+        let label = ui.label(egui::RichText::new(text).size(12.0).color(colour));
+        if copy || export {
+            label.scroll_to_me(None);
+        }
     }
 }
 

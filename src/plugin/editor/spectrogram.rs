@@ -22,9 +22,10 @@ impl Spectrogram {
         let inner = theme::card(ui.painter(), rect);
         let painter = ui.painter();
         let title = theme::title(painter, "WHAT THE MODEL HEARS");
+        let scale = theme::scale(ui.ctx());
         let plot = Rect::from_min_max(
-            pos2(inner.left() + 30.0, inner.top() + title.size().y + 10.0),
-            pos2(inner.right(), inner.bottom() - 16.0),
+            pos2(inner.left() + 30.0 * scale, inner.top() + title.size().y + 10.0),
+            pos2(inner.right(), inner.bottom() - 16.0 * scale),
         );
         painter.galley(inner.min, title, theme::TEXT_DIM);
         if !plot.is_positive() {
@@ -47,7 +48,7 @@ impl Spectrogram {
                 painter.image(texture.id(), plot, whole, Color32::WHITE);
             }
             None => {
-                let galley = theme::line(painter, "No sound yet", 13.0, theme::TEXT_DIM);
+                let galley = theme::label(painter, "No sound yet", theme::TEXT_DIM);
                 painter.galley(theme::middle(&galley, plot.center()), galley, theme::TEXT_DIM);
             }
         }
@@ -75,7 +76,7 @@ fn duration(strip: &Strip) -> f64 {
 }
 
 fn axes(painter: &Painter, inner: Rect, plot: Rect, strip: &Strip, seconds: f64) {
-    let text = |text: &str| theme::line(painter, text, 10.5, theme::TEXT_FAINT);
+    let text = |text: &str| theme::axis(painter, text);
     for (word, y) in [("high", plot.top() + 6.0), ("low", plot.bottom() - 6.0)] {
         let galley = text(word);
         painter.galley(theme::middle_right(&galley, pos2(plot.left() - 6.0, y)), galley, theme::TEXT_FAINT);
@@ -94,7 +95,7 @@ fn axes(painter: &Painter, inner: Rect, plot: Rect, strip: &Strip, seconds: f64)
     }
     let range = text(&format!("{:.0} dB", strip.range_db));
     let scale = Rect::from_min_size(pos2(inner.right() - 46.0, inner.top() + 3.0), vec2(46.0, 6.0));
-    let title_end = inner.left() + 190.0;
+    let title_end = inner.left() + 190.0 * theme::scale(painter.ctx());
     if scale.left() - range.size().x - 8.0 > title_end {
         for i in 0..46 {
             let colour = colour(i as f32 / 45.0);

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use egui::text::LayoutJob;
-use egui::{
-    Color32, CornerRadius, FontId, Galley, Id, Painter, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
-};
+use egui::{Color32, CornerRadius, Galley, Id, Painter, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 
 use super::live::Live;
 use super::theme::{self, Sign};
@@ -24,9 +22,10 @@ pub struct Notice<'a> {
 
 /// What there is to tell, errors first, laid out for `width`.
 pub fn notices<'a>(painter: &Painter, status: &'a Status, width: f32) -> Vec<Notice<'a>> {
+    let size = 13.0 * theme::scale(painter.ctx());
     let lay = |text: &'a str, error: bool| {
         let mut job =
-            LayoutJob::simple(text.to_owned(), FontId::proportional(13.0), theme::TEXT, width - 56.0);
+            LayoutJob::simple(text.to_owned(), theme::font(size), theme::TEXT, (width - 56.0).max(1.0));
         job.wrap.max_rows = MAX_ROWS;
         Notice { text, galley: painter.layout_job(job), error }
     };
@@ -114,5 +113,5 @@ pub fn footer(painter: &Painter, rect: Rect, live: &Live) {
 }
 
 fn pair(painter: &Painter, name: &str, value: &str, colour: Color32) -> (Arc<Galley>, Arc<Galley>) {
-    (theme::line(painter, name, 12.0, theme::TEXT_FAINT), theme::line(painter, value, 12.0, colour))
+    (theme::label(painter, name, theme::TEXT_FAINT), theme::label(painter, value, colour))
 }

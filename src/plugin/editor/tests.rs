@@ -214,7 +214,7 @@ fn keys_reset_and_pause() {
 #[test]
 fn the_threshold_is_dragged_in_one_gesture() {
     let mut window = Window::new(display(SCORED, Alert::default()), vec2(960.0, 600.0));
-    let layout = Layout::of(Rect::from_min_size(Pos2::ZERO, window.size), false, &[]);
+    let layout = Layout::of(Rect::from_min_size(Pos2::ZERO, window.size), 1.0, false, &[]);
     window.app.link.monitor.lock().status = Status::default();
     window.frame(Vec::new());
     let params = window.app.link.params.clone();
@@ -233,4 +233,44 @@ fn the_threshold_is_dragged_in_one_gesture() {
     assert_eq!((edits.first(), edits.last()), (Some(&"begin"), Some(&"end")));
     assert_eq!(edits.iter().filter(|edit| **edit == "set").count() + 2, edits.len());
     assert!(params.detection.threshold.value() > 0.55, "{}", params.detection.threshold.value());
+}
+
+/// `cargo test --release cost_of_a_frame -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement, not a check"]
+fn cost_of_a_frame() {
+    let mut display = display(SCORED, Alert { active: true, latched: true });
+    display.points.clear();
+    for i in 0..36_000_u32 {
+        let llr = 3.0 * (0.01 * i as f32).sin() + (0.7 * i as f32).sin();
+        let reading = if i % 1000 < 50 {
+            Reading::none(State::NoSpeech)
+        } else {
+            Reading { state: State::Scored, llr }
+        };
+        display.push(Point {
+            heard_s: 0.1 * f64::from(i),
+            host_s: 0.1 * f64::from(i),
+            momentary: reading,
+            short_term: reading,
+            integrated: reading,
+            alert: i % 3000 > 2000,
+            after_gap: i % 5000 == 0,
+        });
+    }
+    let mut window = Window::new(display, vec2(1200.0, 750.0));
+    for span in 0..5 {
+        window.app.span = span;
+        (0..20).for_each(|_| _ = window.frame(Vec::new()));
+        let mut times: Vec<_> = (0..300)
+            .map(|i| {
+                window.app.link.monitor.lock().strip.received += i;
+                let start = Instant::now();
+                window.frame(Vec::new());
+                start.elapsed()
+            })
+            .collect();
+        times.sort();
+        println!("{}: median {:?}, 99th percentile {:?}", axis::SPANS[span].1, times[150], times[297]);
+    }
 }

@@ -93,9 +93,25 @@ pub fn line(painter: &Painter, text: &str, size: f32, colour: Color32) -> Arc<Ga
     painter.layout_no_wrap(text.to_owned(), font(size), colour)
 }
 
+/// How much larger than usual what is small is in a large window.
+pub fn scale(ctx: &Context) -> f32 {
+    let size = ctx.content_rect().size();
+    (size.x / 1280.0).min(size.y / 800.0).clamp(1.0, 1.8)
+}
+
 /// A card's title.
 pub fn title(painter: &Painter, text: &str) -> Arc<Galley> {
-    caption(painter, text, 11.5, TEXT_DIM)
+    caption(painter, text, 11.5 * scale(painter.ctx()), TEXT_DIM)
+}
+
+/// What stands along an axis.
+pub fn axis(painter: &Painter, text: &str) -> Arc<Galley> {
+    line(painter, text, 10.5 * scale(painter.ctx()), TEXT_FAINT)
+}
+
+/// A short text of its own.
+pub fn label(painter: &Painter, text: &str, colour: Color32) -> Arc<Galley> {
+    line(painter, text, 12.0 * scale(painter.ctx()), colour)
 }
 
 /// Capitals, spaced.
@@ -182,6 +198,10 @@ pub enum Sign {
 
 /// Draws a sign of `size` (its diameter) around `centre`.
 pub fn sign(painter: &Painter, sign: Sign, centre: Pos2, size: f32, colour: Color32, ground: Color32) {
+    // Dashes of no length would never come to the end of their line.
+    if size < 2.0 {
+        return;
+    }
     let r = 0.5 * size;
     let at = |x: f32, y: f32| centre + r * Vec2::new(x, y);
     let stroke = Stroke::new(0.2 * r, ground);

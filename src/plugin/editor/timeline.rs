@@ -19,10 +19,10 @@ const DOT_DISTANCE: f32 = 2.4;
 pub fn show(ui: &Ui, rect: Rect, live: &Live, zones: Zones, span: &mut usize) {
     let inner = theme::card(ui.painter(), rect);
     let head = legend::show(ui, inner, span);
-    let axis_height = 16.0;
+    let scale = theme::scale(ui.ctx());
     let plot = Rect::from_min_max(
-        pos2(inner.left() + 30.0, head + 8.0),
-        pos2(inner.right(), inner.bottom() - axis_height),
+        pos2(inner.left() + 30.0 * scale, head + 8.0),
+        pos2(inner.right(), inner.bottom() - 16.0 * scale),
     );
     if plot.width() < 40.0 || plot.height() < 20.0 {
         return;
@@ -37,9 +37,15 @@ pub fn show(ui: &Ui, rect: Rect, live: &Live, zones: Zones, span: &mut usize) {
     view.threshold(&painter);
     view.momentary(&painter, &columns);
     view.short_term(&painter, &columns);
+    view.reasons(&painter, &columns);
     view.alert_tabs(&painter, &columns);
     if live.points.is_empty() {
-        let galley = theme::line(&painter, "Verdicts appear here as sound is heard", 13.0, theme::TEXT_DIM);
+        let galley = theme::label(&painter, "Verdicts appear here as sound is heard", theme::TEXT_DIM);
+        painter.rect_filled(
+            Rect::from_center_size(plot.center(), galley.size() + vec2(24.0, 8.0)),
+            4.0,
+            theme::WELL,
+        );
         painter.galley(theme::middle(&galley, plot.center()), galley, theme::TEXT_DIM);
     }
     let response = ui.interact(plot, ui.scope_id().with("plot"), Sense::hover());
@@ -92,7 +98,7 @@ impl View {
             if i > 0 && i < quarters {
                 painter.hline(plot.x_range(), y, Stroke::new(1.0, theme::faded(theme::EDGE, 0.6)));
             }
-            let galley = theme::line(painter, &format!("{:.0}", 100.0 * p), 10.5, theme::TEXT_FAINT);
+            let galley = theme::axis(painter, &format!("{:.0}", 100.0 * p));
             let y = y.clamp(plot.top() + 4.0, plot.bottom() - 4.0);
             painter.galley(
                 theme::middle_right(&galley, pos2(plot.left() - 6.0, y)),
@@ -100,11 +106,11 @@ impl View {
                 theme::TEXT_FAINT,
             );
         }
-        let min_step_s = self.span_s * f64::from(78.0 / plot.width());
+        let min_step_s = self.span_s * f64::from(78.0 * theme::scale(painter.ctx()) / plot.width());
         for tick in axis::ticks(&live.points, self.to_s - self.span_s, self.to_s, min_step_s) {
             let x = self.x(tick.heard_s);
             painter.vline(x, plot.y_range(), Stroke::new(1.0, theme::faded(theme::EDGE, 0.6)));
-            let galley = theme::line(painter, &words::clock(tick.label_s), 10.5, theme::TEXT_FAINT);
+            let galley = theme::axis(painter, &words::clock(tick.label_s));
             let left =
                 (x - 0.5 * galley.size().x).min(plot.right() - galley.size().x).max(plot.left() - 24.0);
             painter.galley(pos2(left, plot.bottom() + 4.0), galley, theme::TEXT_FAINT);
@@ -119,21 +125,13 @@ impl View {
 
     /// Shades alerts, hatches what has no score, and opens gaps.
     fn stretches(&self, painter: &Painter, columns: &[Column]) {
-        let same = |a: &Column, b: &Column| !b.after_gap && a.unscored == b.unscored;
-        for stretch in columns.chunk_by(same) {
-            if let (Some(state), Some(first), Some(last)) =
-                (stretch[0].unscored, stretch.first(), stretch.last())
-            {
-                self.unscored(painter, self.span(first.from_s, last.to_s), state);
-            }
+        for (_, area) in self.unscored(columns) {
+            theme::hatch(painter, area, 9.0, Stroke::new(1.0, theme::faded(theme::TEXT_FAINT, 0.4)));
         }
-        for stretch in columns.chunk_by(|a, b| !b.after_gap && a.alert == b.alert) {
-            if let (true, Some(first), Some(last)) = (stretch[0].alert, stretch.first(), stretch.last()) {
-                let area = self.span(first.from_s, last.to_s);
-                painter.rect_filled(area, 0.0, theme::faded(theme::SPOOF, 0.13));
-                let strip = Rect::from_min_size(area.min, vec2(area.width(), 4.0));
-                painter.rect_filled(strip, 0.0, theme::SPOOF);
-            }
+        for area in self.alerts(columns) {
+            painter.rect_filled(area, 0.0, theme::faded(theme::SPOOF, 0.13));
+            let strip = Rect::from_min_size(area.min, vec2(area.width(), 4.0));
+            painter.rect_filled(strip, 0.0, theme::SPOOF);
         }
         for pair in columns.windows(2).filter(|pair| pair[1].after_gap) {
             let gap = self.span(pair[0].to_s, pair[1].from_s);
@@ -148,18 +146,23 @@ impl View {
         }
     }
 
+    /// The stretches with an alert.
+    fn alerts(&self, columns: &[Column]) -> impl Iterator<Item = Rect> {
+        let stretches = columns.chunk_by(|a, b| !b.after_gap && a.alert == b.alert);
+        stretches.filter_map(|stretch| {
+            let (first, last) = (stretch.first().filter(|first| first.alert)?, stretch.last()?);
+            Some(self.span(first.from_s, last.to_s).intersect(self.plot))
+        })
+    }
+
     /// Says "alert" where one begins, above everything else.
     fn alert_tabs(&self, painter: &Painter, columns: &[Column]) {
-        for stretch in columns.chunk_by(|a, b| !b.after_gap && a.alert == b.alert) {
-            let (true, Some(first), Some(last)) = (stretch[0].alert, stretch.first(), stretch.last()) else {
-                continue;
-            };
-            let area = self.span(first.from_s, last.to_s).intersect(self.plot);
-            let galley = theme::caption(painter, "ALERT", 10.0, theme::BACKGROUND);
+        let galley = theme::caption(painter, "ALERT", 10.0 * theme::scale(painter.ctx()), theme::BACKGROUND);
+        for area in self.alerts(columns) {
             let tab = Rect::from_min_size(area.min, galley.size() + vec2(12.0, 3.0));
             if area.width() > tab.width() + 6.0 {
                 painter.rect_filled(tab, CornerRadius { se: 4, ..CornerRadius::ZERO }, theme::SPOOF);
-                painter.galley(theme::middle(&galley, tab.center()), galley, theme::BACKGROUND);
+                painter.galley(theme::middle(&galley, tab.center()), galley.clone(), theme::BACKGROUND);
             }
         }
     }
@@ -168,22 +171,35 @@ impl View {
         Rect::from_x_y_ranges(self.x(from_s)..=self.x(to_s), self.plot.y_range())
     }
 
-    fn unscored(&self, painter: &Painter, area: Rect, state: State) {
-        let area = area.intersect(self.plot);
-        theme::hatch(painter, area, 9.0, Stroke::new(1.0, theme::faded(theme::TEXT_FAINT, 0.4)));
-        let galley = theme::line(painter, words::state(state), 11.0, theme::TEXT_DIM);
-        let size = galley.size() + vec2(10.0, 2.0);
-        if area.width() > size.x + 4.0 {
-            let ground = Rect::from_center_size(pos2(area.center().x, area.bottom() - 14.0), size);
-            painter.rect_filled(ground, 3.0, theme::WELL);
-            painter.galley(theme::middle(&galley, ground.center()), galley, theme::TEXT_DIM);
-        } else if area.width() > size.y && area.height() > size.x + 8.0 {
+    /// The stretches without a score.
+    fn unscored(&self, columns: &[Column]) -> impl Iterator<Item = (State, Rect)> {
+        let stretches = columns.chunk_by(|a, b| !b.after_gap && a.unscored == b.unscored);
+        stretches.filter_map(|stretch| {
+            let (first, last) = (stretch.first()?, stretch.last()?);
+            Some((first.unscored?, self.span(first.from_s, last.to_s).intersect(self.plot)))
+        })
+    }
+
+    /// Says why there is no score, above everything else.
+    fn reasons(&self, painter: &Painter, columns: &[Column]) {
+        for (state, area) in self.unscored(columns) {
+            let galley = theme::label(painter, words::state(state), theme::TEXT_DIM);
+            let size = galley.size() + vec2(10.0, 2.0);
+            let across = area.width() > size.x + 4.0;
+            if !across && (area.width() < size.y || area.height() < size.x + 16.0) {
+                continue;
+            }
             // Upwards where it is too narrow to be written across.
-            let centre = pos2(area.center().x, area.bottom() - 4.0 - 0.5 * size.x);
-            let ground = Rect::from_center_size(centre, vec2(size.y, size.x));
+            let size = if across { size } else { size.yx() };
+            let ground =
+                Rect::from_center_size(pos2(area.center().x, area.top() + 12.0 + 0.5 * size.y), size);
             painter.rect_filled(ground, 3.0, theme::WELL);
-            let corner = centre + vec2(-0.5 * galley.size().y, 0.5 * galley.size().x);
-            painter.add(TextShape::new(corner, galley, theme::TEXT_DIM).with_angle(-0.25 * TAU));
+            if across {
+                painter.galley(theme::middle(&galley, ground.center()), galley, theme::TEXT_DIM);
+            } else {
+                let corner = ground.center() + 0.5 * vec2(-galley.size().y, galley.size().x);
+                painter.add(TextShape::new(corner, galley, theme::TEXT_DIM).with_angle(-0.25 * TAU));
+            }
         }
     }
 
@@ -229,7 +245,7 @@ impl View {
     /// lowest to the highest.
     fn momentary(&self, painter: &Painter, columns: &[Column]) {
         let distance = self.plot.width() / columns.len().max(1) as f32;
-        let radius = (0.4 * distance).clamp(1.3, 2.8);
+        let radius = (0.4 * distance).clamp(1.3, 2.8 * theme::scale(painter.ctx()));
         let mut mesh = Mesh::default();
         for column in columns {
             let Some((low, high)) = column.momentary else { continue };
@@ -237,7 +253,9 @@ impl View {
             let (x, top, colour) = (self.x(column.to_s), self.y(high), self.zones.verdict(high).colour());
             if distance < DOT_DISTANCE {
                 let rect = Rect::from_x_y_ranges(x - 0.6..=x + 0.6, top - 1.0..=self.y(low) + 1.0);
-                mesh.add_colored_rect(rect, theme::faded(colour, 0.3));
+                // Strokes of many windows are many and must let the line through.
+                let opacity = if low < high { 0.3 } else { 0.6 };
+                mesh.add_colored_rect(rect, theme::faded(colour, opacity));
             } else if high >= self.zones.spoof {
                 let r = 1.5 * radius;
                 let corners =

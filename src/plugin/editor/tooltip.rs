@@ -13,12 +13,13 @@ pub fn show(ui: &Ui, pos: Pos2, plot: Rect, point: &Point, zones: Zones) {
     let painter =
         ui.ctx().layer_painter(LayerId::new(Order::Tooltip, Id::unique("bonafide timeline tooltip")));
     let rows = rows(point, zones);
-    let lay = |text: &str, colour: Color32| theme::line(&painter, text, 12.5, colour);
+    let lay = |text: &str, colour: Color32| theme::label(&painter, text, colour);
     let laid: Vec<_> =
         rows.iter().map(|(name, value, colour)| (lay(name, theme::TEXT_DIM), lay(value, *colour))).collect();
     let names = laid.iter().map(|(name, _)| name.size().x).fold(0.0, f32::max);
     let values = laid.iter().map(|(_, value)| value.size().x).fold(0.0, f32::max);
-    let size = vec2(names + values + 40.0, 19.0 * laid.len() as f32 + 14.0);
+    let row = 19.0 * theme::scale(ui.ctx());
+    let size = vec2(names + values + 40.0, row * laid.len() as f32 + 14.0);
     let x = if pos.x + 16.0 + size.x > plot.right() { pos.x - 16.0 - size.x } else { pos.x + 16.0 };
     let y = (pos.y - 0.5 * size.y).min(plot.bottom() - size.y).max(plot.top() - 60.0).max(4.0);
     let rect = Rect::from_min_size(pos2(x.max(4.0), y), size);
@@ -30,7 +31,7 @@ pub fn show(ui: &Ui, pos: Pos2, plot: Rect, point: &Point, zones: Zones) {
         StrokeKind::Inside,
     );
     for (i, (name, value)) in laid.into_iter().enumerate() {
-        let y = rect.top() + 8.0 + 19.0 * i as f32;
+        let y = rect.top() + 8.0 + row * i as f32;
         painter.galley(pos2(rect.left() + 12.0, y), name, theme::TEXT_DIM);
         painter.galley(pos2(rect.right() - 12.0 - value.size().x, y), value, theme::TEXT);
     }

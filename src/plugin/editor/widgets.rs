@@ -12,13 +12,20 @@ use super::theme;
 /// Height of buttons and switches.
 pub const HEIGHT: f32 = 28.0;
 
-/// A button's width with this text and icon.
-pub fn button_width(ui: &Ui, text: &str, icon: Option<Icon>) -> f32 {
+/// The width of a button of this height with this text and icon.
+pub fn button_width(ui: &Ui, text: &str, icon: Option<Icon>, height: f32) -> f32 {
+    content_width(ui, text, icon, height) + 0.85 * height
+}
+
+fn content_width(ui: &Ui, text: &str, icon: Option<Icon>, height: f32) -> f32 {
+    let (size, gap) = (0.46 * height, 0.28 * height);
     let text =
-        if text.is_empty() { 0.0 } else { theme::line(ui.painter(), text, 13.0, theme::TEXT).size().x };
-    let icon = if icon.is_some() { 14.0 } else { 0.0 };
-    let gap = if text > 0.0 && icon > 0.0 { 8.0 } else { 0.0 };
-    text + icon + gap + 24.0
+        if text.is_empty() { 0.0 } else { theme::line(ui.painter(), text, size, theme::TEXT).size().x };
+    match icon {
+        Some(_) if text > 0.0 => size + gap + text,
+        Some(_) => size,
+        None => text,
+    }
 }
 
 /// A button, lit while `on`.
@@ -33,12 +40,12 @@ pub fn button(ui: &Ui, rect: Rect, id: Id, text: &str, icon: Option<Icon>, on: b
         (false, false, false) => (theme::RAISED, theme::TEXT),
     };
     painter.rect_filled(rect, CornerRadius::same(theme::RADIUS), fill);
-    let galley = theme::line(painter, text, 13.0, colour);
-    let used = button_width(ui, text, icon) - 24.0;
-    let mut x = rect.center().x - 0.5 * used;
+    let size = 0.46 * rect.height();
+    let galley = theme::line(painter, text, size, colour);
+    let mut x = rect.center().x - 0.5 * content_width(ui, text, icon, rect.height());
     if let Some(icon) = icon {
-        icon::draw(painter, icon, pos2(x + 7.0, rect.center().y), 13.0, colour);
-        x += 22.0;
+        icon::draw(painter, icon, pos2(x + 0.5 * size, rect.center().y), size, colour);
+        x += size + 0.28 * rect.height();
     }
     painter.galley(theme::middle_left(&galley, pos2(x, rect.center().y)), galley, colour);
     if response.has_focus() {
@@ -54,8 +61,9 @@ pub fn segmented(ui: &Ui, rect: Rect, id: Id, labels: &[&str], chosen: usize) ->
     painter.rect(rect, radius, theme::WELL, Stroke::new(1.0, theme::EDGE), StrokeKind::Inside);
     let width = rect.width() / labels.len().max(1) as f32;
     // One size for all, that of the longest.
-    let widest = labels.iter().map(|label| theme::line(painter, label, 12.5, theme::TEXT).size().x);
-    let size = 12.5 * ((width - 6.0) / widest.fold(1.0, f32::max)).clamp(0.5, 1.0);
+    let size = (0.5 * rect.height()).min(13.0 * theme::scale(ui.ctx()));
+    let widest = labels.iter().map(|label| theme::line(painter, label, size, theme::TEXT).size().x);
+    let size = size * ((width - 6.0) / widest.fold(1.0, f32::max)).clamp(0.5, 1.0);
     let mut pressed = None;
     for (i, label) in labels.iter().enumerate() {
         let cell = Rect::from_min_size(rect.min + vec2(i as f32 * width, 0.0), vec2(width, rect.height()));

@@ -98,9 +98,17 @@ impl IComponentTrait for Component {
         fn getRoutingInfo(i: *mut RoutingInfo, o: *mut RoutingInfo);
         fn activateBus(t: MediaType, d: BusDirection, i: int32, s: TBool);
         fn setActive(s: TBool);
-        fn setState(s: *mut IBStream);
         fn getState(s: *mut IBStream);
     } }
+
+    unsafe fn setState(&self, state: *mut IBStream) -> tresult {
+        guarded(|| {
+            // SAFETY: as the host called us.
+            let result = unsafe { IComponentTrait::setState(&self.inner, state) };
+            self.instance.refresh();
+            result
+        })
+    }
 }
 
 impl IEditControllerTrait for Component {
@@ -177,8 +185,7 @@ impl Component {
             return kResultFalse;
         }
         // SAFETY: as the host called us.
-        let result =
-            guarded(|| unsafe { self.inner.setBusArrangements(inputs, num_ins, outputs, num_outs) });
+        let result = guarded(|| unsafe { self.inner.setBusArrangements(inputs, num_ins, outputs, num_outs) });
         if result == kResultOk {
             for (known, set) in self.arrangements.iter().zip([input, output]) {
                 known.store(set, Ordering::Relaxed);

@@ -124,9 +124,8 @@ impl Component {
 unsafe fn pass<'a>(data: &ProcessData) -> Channels<'a> {
     let len = usize::try_from(data.numSamples).unwrap_or(0);
     // SAFETY: the first of the host's buses, if there is one.
-    let bus = |buses: *mut AudioBusBuffers, count: int32| unsafe {
-        if count > 0 { buses.as_mut() } else { None }
-    };
+    let bus =
+        |buses: *mut AudioBusBuffers, count: int32| unsafe { if count > 0 { buses.as_mut() } else { None } };
     let pointers = |bus: &AudioBusBuffers| {
         // SAFETY: 32-bit samples, as was checked.
         let pointers = unsafe { bus.__field0.channelBuffers32 };
