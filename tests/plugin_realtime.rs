@@ -9,6 +9,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc, violation_count};
+use bonafide::plugin::edits::number;
 use common::speech_like;
 
 #[global_allocator]
@@ -19,14 +20,19 @@ const BLOCKS: [usize; 9] = [1, 7, 32, 64, 511, 512, 1024, 8192, 0];
 
 /// A plugin as the audio thread of a host sees it. Nothing here allocates.
 trait Processor: Send {
-    /// Processes `len` samples of both channels, sets a parameter and moves the transport.
-    fn process(&mut self, left: &mut [f32], right: &mut [f32], threshold: f64, seconds: f64) -> usize;
+    /// Processes both channels, sets the parameter `id` to `value` and moves the transport; returns
+    /// how many parameter changes the plugin told.
+    fn process(&mut self, sound: [&mut [f32]; 2], id: u32, value: f64, seconds: f64) -> usize;
+
+    /// Counts a choice in steps, not from 0 to 1.
+    fn is_clap(&self) -> bool {
+        false
+    }
 }
 
 mod clap {
     use super::*;
     use bonafide::plugin::clap::clap_entry;
-    use bonafide::plugin::edits::number;
     use clap_sys::audio_buffer::clap_audio_buffer;
     use clap_sys::events::*;
     use clap_sys::factory::plugin_factory::{CLAP_PLUGIN_FACTORY_ID, clap_plugin_factory};
@@ -95,16 +101,20 @@ mod clap {
     }
 
     impl Processor for Clap {
-        fn process(&mut self, left: &mut [f32], right: &mut [f32], threshold: f64, seconds: f64) -> usize {
+        fn is_clap(&self) -> bool {
+            true
+        }
+
+        fn process(&mut self, [left, right]: [&mut [f32]; 2], id: u32, value: f64, seconds: f64) -> usize {
             let event = clap_event_param_value {
                 header: header::<clap_event_param_value>(CLAP_EVENT_PARAM_VALUE),
-                param_id: const { number("threshold") },
+                param_id: id,
                 cookie: ptr::null_mut(),
                 note_id: -1,
                 port_index: -1,
                 channel: -1,
                 key: -1,
-                value: threshold,
+                value,
             };
             // SAFETY: a structure of numbers.
             let mut transport: clap_event_transport = unsafe { std::mem::zeroed() };
@@ -152,7 +162,6 @@ mod vst3 {
     use ::vst3::Steinberg::Vst::*;
     use ::vst3::Steinberg::*;
     use ::vst3::{Class, ComPtr, ComWrapper, Interface};
-    use bonafide::plugin::edits::number;
     use std::cell::Cell;
 
     /// One parameter's changes: one point, which is overwritten.
@@ -205,7 +214,7 @@ mod vst3 {
     }
 
     pub struct Vst3 {
-        pub component: ComPtr<IComponent>,
+        _component: ComPtr<IComponent>,
         processor: ComPtr<IAudioProcessor>,
         incoming: (ComWrapper<Queue>, ComPtr<IParameterChanges>),
         outgoing: (ComWrapper<Queue>, ComPtr<IParameterChanges>),
@@ -246,14 +255,14 @@ mod vst3 {
             assert_eq!(processor.setupProcessing(&mut setup), kResultOk);
             assert_eq!(component.setActive(1), kResultOk);
             assert_eq!(processor.setProcessing(1), kResultOk);
-            Vst3 { component, processor, incoming: changes(), outgoing: changes() }
+            Vst3 { _component: component, processor, incoming: changes(), outgoing: changes() }
         }
     }
 
     impl Processor for Vst3 {
-        fn process(&mut self, left: &mut [f32], right: &mut [f32], threshold: f64, seconds: f64) -> usize {
-            self.incoming.0.id.set(const { number("threshold") });
-            self.incoming.0.value.set(threshold);
+        fn process(&mut self, [left, right]: [&mut [f32]; 2], id: u32, value: f64, seconds: f64) -> usize {
+            self.incoming.0.id.set(id);
+            self.incoming.0.value.set(value);
             self.outgoing.0.points.set(0);
             let mut pointers = [left.as_mut_ptr(), right.as_mut_ptr()];
             // SAFETY: structures of numbers and pointers.
@@ -286,7 +295,14 @@ fn live(processor: &mut dyn Processor, sound: &mut [Vec<f32>; 2], slowly: bool) 
         let [left, right] = sound;
         let (left, right) = (&mut left[from..from + len], &mut right[from..from + len]);
         let seconds = if i % 97 == 0 { 1000.0 } else { from as f64 / RATE };
-        said += processor.process(left, right, (i % 10) as f64 / 10.0, seconds);
+        // All output modes in turn, and settings that take effect at once.
+        let (id, value) = match i % 50 {
+            0 => (const { number("output") }, (i / 50 % 4) as f64 / if processor.is_clap() { 1.0 } else { 3.0 }),
+            1 => (const { number("channel") }, 0.0),
+            2..10 => (const { number("hop") }, (i % 10) as f64 / 10.0),
+            _ => (const { number("threshold") }, (i % 10) as f64 / 10.0),
+        };
+        said += processor.process([left, right], id, value, seconds);
         from += len;
         if slowly {
             // Time for the inference, so that there is something to be said.

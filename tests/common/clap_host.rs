@@ -1,7 +1,9 @@
 //! A small CLAP host in process, on clack-host.
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use bonafide::plugin::clap::clap_entry;
 use clack_extensions::audio_ports_config::{AudioPortsConfigBuffer, PluginAudioPortsConfig};
+use clack_extensions::gui::{GuiSize, HostGui, HostGuiImpl};
 use clack_extensions::latency::PluginLatency;
 use clack_extensions::params::*;
 use clack_extensions::render::{PluginRender, RenderMode};
@@ -33,8 +35,22 @@ impl HostHandlers for Handlers {
     type AudioProcessor<'a> = ();
 
     fn declare_extensions(builder: &mut HostExtensions<Self>, _: &Shared) {
-        builder.register::<HostParams>();
+        builder.register::<HostParams>().register::<HostGui>();
     }
+}
+
+impl HostGuiImpl for Shared {
+    fn resize_hints_changed(&self) {}
+    fn request_resize(&self, _: GuiSize) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn request_show(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn request_hide(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn closed(&self, _: bool) {}
 }
 
 impl HostParamsImplShared for Shared {
@@ -131,6 +147,10 @@ impl Host {
 
     pub fn extension<T: Extension<ExtensionSide = PluginExtensionSide>>(&mut self) -> T {
         self.instance.plugin_handle().get_extension().unwrap()
+    }
+
+    pub fn with_handle<T>(&mut self, run: impl FnOnce(&PluginMainThreadHandle) -> T) -> T {
+        run(&self.instance.plugin_handle())
     }
 
     pub fn latency(&mut self) -> u32 {

@@ -190,7 +190,7 @@ fn nothing_that_is_missing_crashes() {
     let null = std::ptr::null_mut();
     // SAFETY: all fields may be zero; the buses outlive the calls.
     unsafe {
-        let mut process = |inputs, ins, outputs, outs, samples| {
+        let process = |inputs, ins, outputs, outs, samples| {
             let mut data: ProcessData = std::mem::zeroed();
             (data.inputs, data.numInputs, data.outputs, data.numOutputs) = (inputs, ins, outputs, outs);
             data.numSamples = samples;

@@ -2,6 +2,8 @@
 
 use std::thread;
 
+use vst3::Steinberg::Vst::IEditControllerTrait;
+
 use crate::common::speech_like;
 use crate::vst3_host::com::Edit;
 use crate::vst3_host::{Block, Processed, Transport, Vst3Instance};

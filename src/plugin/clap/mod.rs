@@ -12,6 +12,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use clap_sys::events::{clap_input_events, clap_output_events};
+use clap_sys::ext::gui::CLAP_EXT_GUI;
 use clap_sys::ext::params::*;
 use clap_sys::ext::state::{CLAP_EXT_STATE, clap_plugin_state};
 use clap_sys::host::clap_host;
@@ -36,6 +37,7 @@ pub use entry::clap_entry;
 struct Shim {
     /// First: the host's `*const clap_plugin` is a `*const Shim`.
     outer: clap_plugin,
+    host: *const clap_host,
     inner: *const clap_plugin,
     inner_params: *const clap_plugin_params,
     params: clap_plugin_params,
@@ -86,7 +88,7 @@ impl Shim {
         let context = EditorContext::new(PluginApi::Clap, table.clone(), sender, move || flush.send());
         let _ = instance.context.set(context);
         let outbox = TryLock::new(Outbox { teller: Teller::default(), edits });
-        let this = Self { outer, inner, inner_params, params, inner_state, state, instance, table, outbox };
+        let this = Self { outer, host, inner, inner_params, params, inner_state, state, instance, table, outbox };
         Box::into_raw(Box::new(this)).cast()
     }
 
@@ -128,8 +130,17 @@ impl Shim {
         if name == CLAP_EXT_STATE {
             return ptr::from_ref(&this.state).cast();
         }
+        // nice-plug's editor panics in a host that can't be asked for a size.
+        if name == CLAP_EXT_GUI && !this.host_has_gui() {
+            return ptr::null();
+        }
         // SAFETY: as the host called us.
         unsafe { (*this.inner).get_extension.map_or(ptr::null(), |get| get(this.inner, id)) }
+    }
+
+    fn host_has_gui(&self) -> bool {
+        // SAFETY: the host outlives the plugin, and is asked on the main thread.
+        unsafe { (*self.host).get_extension.is_some_and(|get| !get(self.host, CLAP_EXT_GUI.as_ptr()).is_null()) }
     }
 
     unsafe extern "C" fn get_info(

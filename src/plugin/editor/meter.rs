@@ -167,7 +167,8 @@ impl Meter<'_> {
             let striped = Rect::from_min_max(pos2(spoof_x, well.top()), pos2(x, well.bottom()));
             theme::hatch(painter, striped, 8.0, Stroke::new(2.0, theme::faded(theme::BACKGROUND, 0.35)));
         }
-        let cap = Rect::from_min_max(pos2((x - 3.0).max(well.left()), well.top()), pos2(x, well.bottom()));
+        let cap_x = (x - 3.0).max(well.left());
+        let cap = Rect::from_x_y_ranges(cap_x..=cap_x + 3.0, well.y_range());
         painter.rect_filled(cap, 1.0, theme::TEXT);
     }
 
