@@ -2,11 +2,13 @@
 //! system call, with the editor closed and open.
 
 mod common;
+#[cfg(target_os = "linux")]
+#[path = "common/screen.rs"]
+mod screen;
 
-use std::ffi::c_void;
-use std::process::{Command, ExitStatus};
+use std::ffi::{CStr, c_void};
+use std::process::{Command, Output};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc, violation_count};
 use bonafide::plugin::edits::number;
@@ -35,6 +37,7 @@ mod clap {
     use bonafide::plugin::clap::clap_entry;
     use clap_sys::audio_buffer::clap_audio_buffer;
     use clap_sys::events::*;
+    use clap_sys::ext::gui::*;
     use clap_sys::factory::plugin_factory::{CLAP_PLUGIN_FACTORY_ID, clap_plugin_factory};
     use clap_sys::fixedpoint::CLAP_SECTIME_FACTOR;
     use clap_sys::host::clap_host;
@@ -55,8 +58,46 @@ mod clap {
         request_callback: Some(request),
     };
 
-    unsafe extern "C" fn get_extension(_: *const clap_host, _: *const std::ffi::c_char) -> *const c_void {
-        ptr::null()
+    static HOST_GUI: clap_host_gui = clap_host_gui {
+        resize_hints_changed: Some(request),
+        request_resize: Some(request_resize),
+        request_show: Some(refuse),
+        request_hide: Some(refuse),
+        closed: Some(closed),
+    };
+
+    unsafe extern "C" fn request_resize(_: *const clap_host, _: u32, _: u32) -> bool {
+        false
+    }
+
+    unsafe extern "C" fn refuse(_: *const clap_host) -> bool {
+        false
+    }
+
+    unsafe extern "C" fn closed(_: *const clap_host, _: bool) {}
+
+    unsafe extern "C" fn get_extension(_: *const clap_host, id: *const std::ffi::c_char) -> *const c_void {
+        // SAFETY: the plugin's string.
+        if unsafe { CStr::from_ptr(id) } == CLAP_EXT_GUI { (&raw const HOST_GUI).cast() } else { ptr::null() }
+    }
+
+    impl Clap {
+        /// What a main thread does with the editor.
+        pub fn editor(&self, parent: u32) -> impl FnOnce() + use<> {
+            let plugin = self.0;
+            move || {
+                // SAFETY: the plugin lives as long as the process, and this is its main thread.
+                unsafe {
+                    let gui = (*plugin).get_extension.unwrap()(plugin, CLAP_EXT_GUI.as_ptr());
+                    let gui = &*gui.cast::<clap_plugin_gui>();
+                    assert!(gui.create.unwrap()(plugin, CLAP_WINDOW_API_X11.as_ptr(), false), "NO EDITOR");
+                    let specific = clap_window_handle { x11: parent.into() };
+                    let window = clap_window { api: CLAP_WINDOW_API_X11.as_ptr(), specific };
+                    assert!(gui.set_parent.unwrap()(plugin, &window));
+                    gui.show.unwrap()(plugin);
+                }
+            }
+        }
     }
 
     unsafe extern "C" fn request(_: *const clap_host) {}
@@ -214,7 +255,7 @@ mod vst3 {
     }
 
     pub struct Vst3 {
-        _component: ComPtr<IComponent>,
+        component: ComPtr<IComponent>,
         processor: ComPtr<IAudioProcessor>,
         incoming: (ComWrapper<Queue>, ComPtr<IParameterChanges>),
         outgoing: (ComWrapper<Queue>, ComPtr<IParameterChanges>),
@@ -255,7 +296,26 @@ mod vst3 {
             assert_eq!(processor.setupProcessing(&mut setup), kResultOk);
             assert_eq!(component.setActive(1), kResultOk);
             assert_eq!(processor.setProcessing(1), kResultOk);
-            Vst3 { _component: component, processor, incoming: changes(), outgoing: changes() }
+            Vst3 { component, processor, incoming: changes(), outgoing: changes() }
+        }
+    }
+
+    impl Vst3 {
+        /// What a main thread does with the editor.
+        pub fn editor(&self, parent: u32) -> impl FnOnce() + use<> {
+            let controller: ComPtr<IEditController> = self.component.cast().unwrap();
+            move || {
+                // SAFETY: the plugin lives as long as the process, and this is its main thread.
+                unsafe {
+                    let view = controller.createView(c"editor".as_ptr());
+                    let view = ComPtr::from_raw(view).unwrap();
+                    let parent = parent as usize as *mut c_void;
+                    let attached = view.attached(parent, kPlatformTypeX11EmbedWindowID);
+                    assert_eq!(attached, kResultOk, "NO EDITOR");
+                    // Open until the process ends.
+                    std::mem::forget(view);
+                }
+            }
         }
     }
 
@@ -331,17 +391,20 @@ fn allocates_nothing() {
     }
 }
 
-/// Runs one of this file's tests alone in a child process.
-fn child(test: &str) -> ExitStatus {
-    let program = std::env::current_exe().unwrap();
-    let arguments = ["--exact", test, "--ignored", "--test-threads=1", "--nocapture"];
-    Command::new(program).args(arguments).env("BONAFIDE_UNDER_SECCOMP", "1").output().unwrap().status
-}
-
 #[cfg(target_os = "linux")]
 mod system_calls {
     use super::*;
+    use crate::screen::{Screen, Window};
     use std::os::unix::process::ExitStatusExt;
+
+    /// Runs one of this file's tests alone in a child process, with `display` if there is one.
+    fn child(test: &str, display: &str) -> Output {
+        let program = std::env::current_exe().unwrap();
+        let arguments = ["--exact", test, "--ignored", "--test-threads=1", "--nocapture"];
+        let mut command = Command::new(program);
+        command.args(arguments).env("BONAFIDE_UNDER_SECCOMP", "1").env("DISPLAY", display);
+        command.output().unwrap()
+    }
 
     /// From here on this thread may only end the process; other threads go on as they like.
     fn allow_only_exit() {
@@ -354,16 +417,15 @@ mod system_calls {
         seccompiler::apply_filter(&program).unwrap();
     }
 
-    /// An audio thread that may do nothing but compute, beside a main thread that does `meanwhile`.
-    fn guarded(mut processor: impl Processor + 'static, wake: bool, meanwhile: impl Fn()) -> ! {
-        static READY: AtomicBool = AtomicBool::new(false);
+    /// An audio thread that may do nothing but compute, while the main thread opens the editor.
+    fn guarded(mut processor: impl Processor + 'static, wake: bool, open_editor: impl FnOnce()) -> ! {
         let mut sound = sound();
         // The model opens and the first scores are there before the door closes.
         live(&mut processor, &mut sound, true);
+        open_editor();
         let sleeper = std::thread::spawn(std::thread::park);
         let thread = std::thread::spawn(move || {
             allow_only_exit();
-            READY.store(true, Ordering::Release);
             for _ in 0..40 {
                 std::hint::black_box(live(&mut processor, &mut sound, false));
             }
@@ -373,40 +435,64 @@ mod system_calls {
             // SAFETY: ends the process at once; nothing is left to clean up.
             unsafe { libc::_exit(42) }
         });
-        while !READY.load(Ordering::Acquire) {
-            std::thread::yield_now();
-        }
-        loop {
-            meanwhile();
-            assert!(!thread.is_finished());
-        }
+        let _ = thread.join();
+        unreachable!("the thread ends the process");
     }
 
     fn is_child() -> bool {
         std::env::var_os("BONAFIDE_UNDER_SECCOMP").is_some()
     }
 
+    fn makes_none(test: &str) {
+        let output = child(test, "");
+        assert_eq!(output.status.code(), Some(42), "a system call killed it: {output:?}");
+    }
+
+    /// The same with the editor open, where one can be opened.
+    fn makes_none_with_editor(test: &str) {
+        let Some(screen) = Screen::start() else {
+            eprintln!("skipped: no Xvfb (Debian: apt install xvfb libegl1 libgl1-mesa-dri)");
+            return;
+        };
+        let output = child(test, &screen.display);
+        if String::from_utf8_lossy(&output.stderr).contains("NO EDITOR") {
+            eprintln!("skipped: the editor can't be opened here");
+            return;
+        }
+        assert_eq!(output.status.code(), Some(42), "a system call killed it: {output:?}");
+    }
+
     #[test]
     fn clap_makes_none() {
-        assert_eq!(child("system_calls::guarded_clap").code(), Some(42), "a system call killed it");
+        makes_none("system_calls::guarded_clap");
     }
 
     #[test]
     fn vst3_makes_none() {
-        assert_eq!(child("system_calls::guarded_vst3").code(), Some(42), "a system call killed it");
+        makes_none("system_calls::guarded_vst3");
+    }
+
+    #[test]
+    fn clap_with_its_editor_open_makes_none() {
+        makes_none_with_editor("system_calls::guarded_clap_editor");
+    }
+
+    #[test]
+    fn vst3_with_its_editor_open_makes_none() {
+        makes_none_with_editor("system_calls::guarded_vst3_editor");
     }
 
     #[test]
     fn the_guard_can_fail() {
-        let status = child("system_calls::guarded_wake_up");
-        assert_eq!(status.signal(), Some(libc::SIGSYS), "a wake-up must be noticed: {status}");
+        let output = child("system_calls::guarded_wake_up", "");
+        assert_eq!(output.status.signal(), Some(libc::SIGSYS), "a wake-up must be noticed: {output:?}");
     }
 
     #[test]
     #[ignore = "run by clap_makes_none in a process of its own"]
     fn guarded_clap() {
         if is_child() {
-            guarded(clap::started(), false, std::thread::yield_now);
+            guarded(clap::started(), false, || {});
         }
     }
 
@@ -414,7 +500,37 @@ mod system_calls {
     #[ignore = "run by vst3_makes_none in a process of its own"]
     fn guarded_vst3() {
         if is_child() {
-            guarded(vst3::started(), false, std::thread::yield_now);
+            guarded(vst3::started(), false, || {});
+        }
+    }
+
+    #[test]
+    #[ignore = "run by clap_with_its_editor_open_makes_none in a process of its own"]
+    fn guarded_clap_editor() {
+        if is_child() {
+            let (plugin, window) = (clap::started(), Window::open(960, 600));
+            let open = plugin.editor(window.id);
+            guarded(plugin, false, || {
+                open();
+                while window.colours() < 20 {
+                    std::thread::yield_now();
+                }
+            });
+        }
+    }
+
+    #[test]
+    #[ignore = "run by vst3_with_its_editor_open_makes_none in a process of its own"]
+    fn guarded_vst3_editor() {
+        if is_child() {
+            let (plugin, window) = (vst3::started(), Window::open(960, 600));
+            let open = plugin.editor(window.id);
+            guarded(plugin, false, || {
+                open();
+                while window.colours() < 20 {
+                    std::thread::yield_now();
+                }
+            });
         }
     }
 
@@ -422,7 +538,7 @@ mod system_calls {
     #[ignore = "run by the_guard_can_fail in a process of its own"]
     fn guarded_wake_up() {
         if is_child() {
-            guarded(clap::started(), true, std::thread::yield_now);
+            guarded(clap::started(), true, || {});
         }
     }
 }

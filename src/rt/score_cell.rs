@@ -225,7 +225,7 @@ mod tests {
         let cell = ScoreCell::default();
         let scores = |i: u64| Scores {
             momentary: Reading { state: State::ALL[i as usize % 7], llr: i as f32 },
-            alert: Alert { active: i % 2 == 0, latched: i % 3 == 0 },
+            alert: Alert { active: i.is_multiple_of(2), latched: i.is_multiple_of(3) },
             windows: i,
             end: i * 3,
             ..Scores::default()
