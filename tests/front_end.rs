@@ -42,9 +42,14 @@ fn frames(front_end: &FrontEnd, samples: &[f32]) -> Vec<Vec<f32>> {
 
 fn drain(queue: &mut FrameConsumer, n_mels: usize) -> Vec<(FrameTag, Vec<f32>)> {
     let mut bands = vec![0.0; n_mels];
-    std::iter::from_fn(|| match queue.pop(&mut bands)? {
-        Item::Frame(tag) => Some((tag, bands.clone())),
-        Item::End(_) => None,
+    std::iter::from_fn(|| {
+        loop {
+            match queue.pop(&mut bands)? {
+                Item::Frame(tag) => return Some((tag, bands.clone())),
+                Item::End(_) => return None,
+                Item::Settings(_) | Item::Timecode(_) => {}
+            }
+        }
     })
     .collect()
 }

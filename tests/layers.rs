@@ -4,10 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up; a layer may import itself and those before it.
-const LAYERS: [&str; 6] = ["dsp", "rt", "model", "detect", "engine", "cli"];
+const LAYERS: [&str; 7] = ["dsp", "rt", "model", "detect", "engine", "cli", "plugin"];
+
+/// Both stand on the engine, neither on the other.
+const SIBLINGS: [&str; 2] = ["cli", "plugin"];
 
 /// Sources whose every line runs, or may run, on the audio thread.
-const REAL_TIME: [&str; 3] = ["src/dsp", "src/rt", "src/engine/processor.rs"];
+const REAL_TIME: [&str; 6] = [
+    "src/dsp",
+    "src/rt",
+    "src/engine/processor.rs",
+    "src/plugin/audio.rs",
+    "src/plugin/outputs.rs",
+    "src/plugin/passage.rs",
+];
 
 /// Words that have no place there (in code, not in comments).
 const FORBIDDEN: [&str; 19] = [
@@ -65,6 +75,15 @@ fn imports_run_downwards() {
                 let import = format!("crate::{above}");
                 assert!(!code.contains(&import), "{} imports {import}", file.display());
             }
+        }
+    }
+}
+
+#[test]
+fn command_line_and_plugin_do_not_know_each_other() {
+    for (layer, other) in [(SIBLINGS[0], SIBLINGS[1]), (SIBLINGS[1], SIBLINGS[0])] {
+        for file in sources(&root().join("src").join(layer)) {
+            assert!(!code(&file).contains(&format!("crate::{other}")), "{}", file.display());
         }
     }
 }

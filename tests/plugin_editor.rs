@@ -33,11 +33,8 @@ fn on_screen(test: &str) -> Option<Output> {
 
 fn passes_on_screen(test: &str) {
     let Some(output) = on_screen(test) else { return };
-    let text = format!(
-        "{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let text =
+        format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if text.contains("NO EDITOR") {
         eprintln!("skipped: the editor can't be opened here (libegl1, libx11-xcb1, libxkbcommon-x11-0?)");
         return;

@@ -59,8 +59,7 @@ fn live_windows(host: &mut Host, sound: &[f32], score: u32) -> Vec<i64> {
 #[test]
 fn sixty_four_instances_have_each_its_own_score() {
     let voices: Vec<Vec<f32>> = (0..64).map(|i| speech_like(RATE, 3.2, 1 + i % 7)).collect();
-    let expected: Vec<i64> =
-        (0..7).map(|i| scanned(f64::from(RATE), &[&voices[i], &voices[i]])[2]).collect();
+    let expected: Vec<i64> = (0..7).map(|i| scanned(f64::from(RATE), &[&voices[i], &voices[i]])[2]).collect();
     let begun = Instant::now();
     let mut hosts: Vec<Host> = (0..64).map(|_| Host::started(RATE.into())).collect();
     let burst = begun.elapsed();
@@ -204,4 +203,45 @@ fn thousand_lives() {
     assert_eq!(threads(), threads_before);
     let grown = resident_kb() - kb_before;
     assert!(grown < 8_000, "1,000 lives left {grown} kB behind");
+}
+
+/// Hosts load a plugin's file to scan it, and unload it again.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_file_can_be_loaded_and_unloaded() {
+    let output = child("load_and_unload", ("BONAFIDE_CHILD", "1"));
+    assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "run by the_file_can_be_loaded_and_unloaded"]
+fn load_and_unload() {
+    // Cargo builds it with the library that these tests link.
+    let file = std::env::current_exe().unwrap().with_file_name("libbonafide.so");
+    let sound = speech_like(RATE, 2.5, 1);
+    let tasks =
+        || std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path().join("comm"));
+    let names = || tasks().map(|path| std::fs::read_to_string(path).unwrap()).collect::<Vec<_>>();
+    let threads = || tasks().count();
+    let mut known = 0;
+    for times in 0..10 {
+        // SAFETY: our own plugin.
+        let entry = unsafe { clack_host::prelude::PluginEntry::load(&file) }.unwrap();
+        let mut host = Host::of(&entry);
+        if times % 2 == 0 {
+            host.set_offline(true);
+            host.start(RATE.into());
+            host.process(&[&sound, &sound]);
+            let state = host.id("State");
+            assert_eq!(host.value(state), f64::from(State::Scored as u8));
+        }
+        drop(host);
+        drop(entry);
+        // ONNX Runtime stays, and with it a thread of its own; nothing of ours does.
+        if times == 0 {
+            known = threads();
+        }
+        assert_eq!(threads(), known, "a thread would run in code that is gone: {:?}", names());
+    }
 }

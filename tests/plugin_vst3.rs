@@ -1,14 +1,14 @@
 //! The plugin as a VST3 host has it.
 
-mod common;
 #[path = "plugin_vst3/audio.rs"]
 mod audio;
+mod common;
 #[path = "plugin_vst3/contract.rs"]
 mod contract;
-#[path = "plugin_vst3/lifetime.rs"]
-mod lifetime;
 #[path = "plugin_vst3/lanes.rs"]
 mod lanes;
+#[path = "plugin_vst3/lifetime.rs"]
+mod lifetime;
 #[path = "plugin_vst3/meters.rs"]
 mod meters;
 #[path = "plugin_vst3/offline.rs"]
@@ -28,11 +28,11 @@ use bonafide::rt::State;
 use vst3_host::{Block, Point, Processed, Vst3Instance};
 
 /// Longer than any inference takes, on any machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What State shows.
 const WARMING_UP: f64 = 0.0;
-const SCORED: f64 = 3.0 / 7.0;
+const SCORED: f64 = (3.0_f32 / 7.0) as f64;
 const BYPASSED: f64 = 1.0;
 
 /// What `bonafide scan` says about a sound: its windows every 0.5 s, and the last, partial one.

@@ -5,7 +5,7 @@ mod common;
 use assert_no_alloc::{AllocDisabler, assert_no_alloc, violation_count};
 use bonafide::dsp::ChannelChoice;
 use bonafide::engine::{StreamConfig, StreamProcessor};
-use bonafide::rt::{FrameConsumer, Item, ScoreCell, Scores};
+use bonafide::rt::{FrameConsumer, ScoreCell, Scores};
 use common::{front_end, noise};
 
 #[global_allocator]
@@ -31,7 +31,7 @@ fn live(processor: &mut StreamProcessor, queue: &mut FrameConsumer, cell: &Score
             13 => {
                 processor.finish();
             }
-            17 => while let Some(Item::Frame(_) | Item::End(_)) = queue.pop(&mut bands) {},
+            17 => while queue.pop(&mut bands).is_some() {},
             _ => {}
         }
         std::hint::black_box(cell.read());

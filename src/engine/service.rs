@@ -65,7 +65,7 @@ pub struct Status {
 enum Command {
     Add(Box<Stream>),
     Remove(u64),
-    Opened(Key, Result<Scorer, ModelError>),
+    Opened(Key, Box<Result<Scorer, ModelError>>),
     Look,
     Quit,
 }
@@ -211,7 +211,7 @@ impl Thread {
                 match command {
                     Command::Add(stream) => self.add(*stream),
                     Command::Remove(id) => self.remove(id),
-                    Command::Opened(key, scorer) => self.opened(key, scorer),
+                    Command::Opened(key, scorer) => self.opened(key, *scorer),
                     Command::Look => {}
                     Command::Quit => return self.quit(),
                 }
@@ -247,7 +247,7 @@ impl Thread {
         let origin = model.origin.clone();
         let open = move || {
             let scorer = unpanicked(&model.origin.clone(), || Scorer::open(model, key.1));
-            let _ = commands.send(Command::Opened(key, scorer));
+            let _ = commands.send(Command::Opened(key, Box::new(scorer)));
         };
         match std::thread::Builder::new().name("bonafide-open".to_owned()).spawn(open) {
             Ok(opener) => self.openers.push((stream.key.clone(), opener)),

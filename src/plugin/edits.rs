@@ -126,7 +126,7 @@ pub struct EditorContext {
 
 impl EditorContext {
     /// A context that puts edits into `edits` and then calls `ask`.
-    pub fn new(
+    pub fn create(
         api: PluginApi,
         table: Arc<Table>,
         edits: EditSender,

@@ -14,7 +14,7 @@ use super::audio::{AudioThread, Controls, LiveStream, Position};
 use super::monitor::Monitor;
 use super::offline;
 use super::outputs::{Output, Values};
-use super::params::{BonafideParams, HOLD_UNTIL_RESET_S, StateValue};
+use super::params::{BonafideParams, HOLD_UNTIL_RESET_S};
 use super::recorder::Recorder;
 use crate::detect::EngineChoice;
 use crate::engine::{
@@ -184,14 +184,13 @@ impl Instance {
         Ok((live, handle))
     }
 
-    /// Takes a block and returns what the host is to be told, and whether the transport rolls.
+    /// Takes a block and returns what the host is to be told, and whether the transport rolls;
+    /// nothing while the main thread sets something up.
     ///
     /// Real-time safe, unless the host renders offline: then it waits until all is judged.
-    pub fn process<C: AsRef<[f32]>>(&self, channels: &[C], position: Position) -> (Values, bool) {
-        // Taken by the main thread for a moment: this block passes without being judged.
-        let Some(mut audio) = self.audio.try_lock() else {
-            return (Values::none(StateValue::WarmingUp), true);
-        };
+    pub fn process<C: AsRef<[f32]>>(&self, channels: &[C], position: Position) -> Option<(Values, bool)> {
+        // Taken for a moment: this block passes without being judged, and the next begins anew.
+        let mut audio = self.audio.try_lock()?;
         let controls = self.controls();
         if audio.stream().is_some_and(|stream| stream.offline.is_some()) {
             offline::process(&mut audio, channels, position, controls);
@@ -200,7 +199,7 @@ impl Instance {
         }
         let values = audio.values();
         self.write(&values);
-        (values, audio.is_rolling())
+        Some((values, audio.is_rolling()))
     }
 
     /// The host stops: an offline render's last, partial window is judged too. Main thread.

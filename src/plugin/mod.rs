@@ -31,11 +31,13 @@ use std::cell::RefCell;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
 
 use audio::Position;
 use instance::{Host, Instance};
 use outputs::Output;
+use params::BonafideParams;
 use window::EditorWindow;
 
 thread_local! {
@@ -106,10 +108,18 @@ impl Plugin for Bonafide {
         EditorWindow::new(&self.instance)
     }
 
-    /// What the plugin says is no setting; a project that holds it loads all the same.
+    /// What the plugin says is no setting; a project that holds it loads all the same. Numbers are
+    /// brought into their parameter's range, as nice-plug takes them as they come: at a threshold of
+    /// 1e30 nothing would ever alert.
     fn filter_state(state: &mut PluginState) {
         for output in Output::ALL {
             state.params.remove(output.id());
+        }
+        let params = BonafideParams::default();
+        for (id, param, _) in params.param_map() {
+            let Some(ParamValue::F32(value)) = state.params.get_mut(&id) else { continue };
+            // SAFETY: `params` outlives this loop.
+            *value = unsafe { param.preview_plain(param.preview_normalized(*value)) };
         }
     }
 

@@ -43,7 +43,9 @@ impl Editor for EditorWindow {
         host: Option<HostMethods>,
     ) -> Result<SpawnedEditor<Self::Handle>, Box<dyn Error>> {
         let context = self.instance.context.get().cloned().unwrap_or(context);
-        self.egui.spawn(parent, wait_for_parent, fallback_scale_factor, context, host)
+        let spawned = self.egui.spawn(parent, wait_for_parent, fallback_scale_factor, context, host);
+        keep_graphics_driver();
+        spawned
     }
 
     fn size(&self) -> NativeSize<u32> {
@@ -54,3 +56,24 @@ impl Editor for EditorWindow {
         self.egui.resize_hint()
     }
 }
+
+/// Closing a window unloads the graphics driver, and Mesa's (22.3, software) leaves something behind
+/// that runs when the host exits, in code that is gone by then: the host crashes at its end. So the
+/// driver stays. Its file is found among those that are loaded, as it has many names.
+#[cfg(target_os = "linux")]
+fn keep_graphics_driver() {
+    use libloading::os::unix::{Library, RTLD_NOW};
+    /// From dlfcn.h: only if it is loaded, and from then on for good.
+    const NOLOAD_NODELETE: std::ffi::c_int = 0x4 | 0x1000;
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let files = maps.lines().filter_map(|line| line.split_once('/').map(|(_, path)| format!("/{path}")));
+    let drivers: std::collections::BTreeSet<String> =
+        files.filter(|file| file.ends_with("_dri.so") || file.contains("libgallium")).collect();
+    for driver in drivers {
+        // SAFETY: it is loaded, so no initialiser runs.
+        let _ = unsafe { Library::open(Some(driver), RTLD_NOW | NOLOAD_NODELETE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep_graphics_driver() {}

@@ -128,13 +128,17 @@ pub fn entry() -> PluginEntry {
 impl Host {
     /// An instance with two channels.
     pub fn new() -> Self {
-        let entry = entry();
+        Self::of(&entry())
+    }
+
+    /// An instance of the plugin in a file.
+    pub fn of(entry: &PluginEntry) -> Self {
         let id = {
             let factory = entry.get_plugin_factory().unwrap();
             factory.plugin_descriptors().next().unwrap().id().unwrap().to_owned()
         };
         let info = HostInfo::new("test", "Bonafide", "", "1").unwrap();
-        let instance = PluginInstance::<Handlers>::new(|_| Shared, |_| Main, &entry, &id, &info).unwrap();
+        let instance = PluginInstance::<Handlers>::new(|_| Shared, |_| Main, entry, &id, &info).unwrap();
         Self { instance, processor: None, steady: 0, transport: None, rate: 48_000.0 }
     }
 
@@ -274,9 +278,7 @@ impl Host {
         {
             let inputs = ins.with_input_buffers([AudioPortBuffer {
                 latency: 0,
-                channels: AudioPortBufferType::f32_input_only(
-                    input.iter_mut().map(|c| InputChannel::variable(c)),
-                ),
+                channels: AudioPortBufferType::f32_input_only(input.iter_mut().map(InputChannel::variable)),
             }]);
             let mut outputs = outs.with_output_buffers([AudioPortBuffer {
                 latency: 0,

@@ -58,8 +58,7 @@ fn there_is_no_delay_and_no_tail() {
     for rate in [44_100.0, 192_000.0] {
         instance.start(rate);
         // SAFETY: by value.
-        let found =
-            unsafe { (instance.processor.getLatencySamples(), instance.processor.getTailSamples()) };
+        let found = unsafe { (instance.processor.getLatencySamples(), instance.processor.getTailSamples()) };
         assert_eq!(found, (0, 0));
         instance.deactivate();
     }
@@ -146,7 +145,8 @@ fn speakers_are_what_the_host_has_set() {
     unsafe {
         let mut one = [kStereo; 2];
         let (one, null) = (one.as_mut_ptr(), std::ptr::null_mut());
-        for (inputs, ins, outputs, outs) in [(null, 1, one, 1), (one, 1, null, 1), (one, 2, one, 1), (one, 0, one, 0)]
+        for (inputs, ins, outputs, outs) in
+            [(null, 1, one, 1), (one, 1, null, 1), (one, 2, one, 1), (one, 0, one, 0)]
         {
             let result = instance.processor.setBusArrangements(inputs, ins, outputs, outs);
             assert_ne!(result, kResultTrue);

@@ -69,21 +69,22 @@ fn parameters_are_frozen() {
         instance.parameters().iter().map(|p| (p.title.as_str(), p.id, p.steps, p.default)).collect();
     found.sort_by_key(|parameter| parameter.0);
     // Java's string hash of the identifiers in params.rs.
-    let hash = |id: &str| id.bytes().fold(0_u32, |h, b| h.wrapping_mul(31).wrapping_add(b.into())) & !(1 << 31);
+    let hash =
+        |id: &str| id.bytes().fold(0_u32, |h, b| h.wrapping_mul(31).wrapping_add(b.into())) & !(1 << 31);
     let expected = [
         ("Alert", "alert", 1, 0.0),
         ("Alert Lane", "alert_lane", 1, 0.0),
         ("Bypass", "bypass", 1, 0.0),
         ("Channel", "channel", 3, 0.0),
-        ("Gate Trim", "gate", 120, 0.5),
-        ("Hold", "hold", 120, 1.0 / 6.0),
-        ("Hop", "hop", 38, 0.4 / 1.9),
+        ("Gate Trim", "gate", 0, 0.5),
+        ("Hold", "hold", 0, 1.0 / 6.0),
+        ("Hop", "hop", 0, 0.4 / 1.9),
         ("Output Mode", "output", 3, 1.0 / 3.0),
         ("Reset", "reset", 1, 0.0),
         ("Score", "score", 0, 0.5),
         ("Score Lane", "score_lane", 0, 0.5),
         ("State", "state", 7, 0.0),
-        ("Threshold", "threshold", 98, 0.5),
+        ("Threshold", "threshold", 0, 0.5),
     ];
     assert_eq!(found.len(), expected.len());
     for (found, (title, id, steps, default)) in found.into_iter().zip(expected) {

@@ -151,9 +151,9 @@ fn settings_follow_the_host() {
     for nonsense in [f64::NAN, f64::INFINITY] {
         assert!(near(play(&[(threshold, nonsense)]), 0.8));
     }
-    assert_eq!(play(&[(threshold, 7.0)]), 1.0);
-    assert_eq!(play(&[(threshold, -7.0)]), 0.0);
-    assert_eq!(play(&[(1, 0.5)]), 0.0, "of a parameter that is none");
+    assert!(near(play(&[(threshold, 7.0)]), 1.0));
+    assert!(near(play(&[(threshold, -7.0)]), 0.0));
+    assert!(near(play(&[(1, 0.5)]), 0.0), "of a parameter that is none");
     instance.set("Threshold", 0.5);
     assert!(near(play(&[]), 0.5));
 }

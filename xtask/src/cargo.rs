@@ -39,13 +39,24 @@ impl Workspace {
 
     /// Builds `bonafide` for release and returns its path.
     pub fn build(&self) -> Result<PathBuf> {
-        let built = tool::status(command().args(["build", "--release", "--bin", "bonafide"]))?;
-        if built != 0 {
-            bail!("`cargo build --release --bin bonafide` failed: see above");
-        }
+        build(&["--bin", "bonafide"])?;
         let name = format!("bonafide{}", std::env::consts::EXE_SUFFIX);
         Ok(self.target.join("release").join(name))
     }
+
+    /// Builds the plugin's library for release and returns its path.
+    pub fn build_plugin(&self) -> Result<PathBuf> {
+        build(&["--package", "bonafide", "--lib"])?;
+        let name = format!("{}bonafide{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+        Ok(self.target.join("release").join(name))
+    }
+}
+
+fn build(what: &[&str]) -> Result<()> {
+    if tool::status(command().args(["build", "--release"]).args(what))? != 0 {
+        bail!("`cargo build --release {}` failed: see above", what.join(" "));
+    }
+    Ok(())
 }
 
 /// The cargo that runs this xtask.

@@ -3,9 +3,13 @@
 //! What these commands have to say goes to standard error, so that standard output is the output
 //! of `bonafide` alone and `cargo xtask scan --json | jq` works.
 
+mod bundle;
 mod cargo;
 mod formant;
+mod hosts;
+mod install;
 mod ort;
+mod prove;
 mod record;
 mod sample;
 mod scan;
@@ -24,6 +28,12 @@ Usage: cargo xtask COMMAND [ARGS…]
   test [ARGS…]      run all tests; with ARGS, only `cargo test --workspace --release ARGS…`
   speech-check      scan real people, machine voices and the dev corpus, as far as they are here
   sample [OUT.wav]  make a machine voice to scan (default: target/sample.wav)
+  bundle            build the plugin: target/bundled/Bonafide.clap and Bonafide.vst3
+  install [--to DIR] [FILE.wav]
+                    bundle, copy into your plugin folders (or DIR), and prove that the installed
+                    CLAP works by streaming FILE or a sample through it
+  hosts             try the plugin in real hosts: Ardour, DawDreamer, pedalboard, as far as they
+                    can be had here; a table says what was seen
   ort               fetch ONNX Runtime's shared library with pip, check it, put it beside the binary
   help              this text
 
@@ -52,6 +62,9 @@ fn main() -> ExitCode {
 fn run(command: &str, args: &[String]) -> Result<ExitCode> {
     match command {
         "scan" => scan::run(&Workspace::find()?, args),
+        "bundle" => bundle::run(&Workspace::find()?),
+        "install" => install::run(&Workspace::find()?, args),
+        "hosts" => hosts::run(&Workspace::find()?),
         "test" => test::run(&Workspace::find()?, args),
         "speech-check" => speech_check::run(&Workspace::find()?),
         "sample" => sample::run(&Workspace::find()?, args),

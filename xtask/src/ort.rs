@@ -8,6 +8,7 @@ use crate::cargo::Workspace;
 use crate::record;
 use anyhow::{Context, Result, anyhow, bail};
 use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -29,14 +30,12 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
 }
 
 /// For commands that also work without the library: a warning instead of an error.
-pub fn ensure_or_warn(workspace: &Workspace) {
+pub fn ensure_or_warn(workspace: &Workspace) -> Option<PathBuf> {
     if let Some(own) = env::var_os("BONAFIDE_ORT") {
         eprintln!("ONNX Runtime: BONAFIDE_ORT is set, using {}", own.display());
-        return;
+        return Some(own.into());
     }
-    if let Err(error) = ensure(workspace) {
-        eprintln!("warning: {error:#}");
-    }
+    ensure(workspace).inspect_err(|error| eprintln!("warning: {error:#}")).ok()
 }
 
 fn ensure(workspace: &Workspace) -> Result<PathBuf> {
@@ -59,7 +58,7 @@ fn fetch_and_place(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// The library's name once it is here, without a version: what `bonafide` looks for.
-fn library_name() -> &'static str {
+pub fn library_name() -> &'static str {
     match env::consts::OS {
         "windows" => "onnxruntime.dll",
         "macos" => "libonnxruntime.dylib",
@@ -114,10 +113,15 @@ fn fetch(home: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The Python to use.
+pub fn python() -> OsString {
+    let default = if cfg!(windows) { "python" } else { "python3" };
+    env::var_os("PYTHON").unwrap_or_else(|| default.into())
+}
+
 /// Has pip download the wheel into `folder`; returns its path.
 fn download(folder: &Path) -> Result<PathBuf> {
-    let default = if cfg!(windows) { "python" } else { "python3" };
-    let python = env::var_os("PYTHON").unwrap_or_else(|| default.into());
+    let python = python();
     let output = Command::new(&python)
         .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
         .args(["--implementation", "cp", "--python-version", WHEEL_PYTHON])

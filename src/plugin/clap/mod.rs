@@ -77,6 +77,7 @@ impl Shim {
         state.load = Some(Self::load);
         params.get_info = Some(Self::get_info);
         params.get_value = Some(Self::get_value);
+        params.text_to_value = Some(Self::text_to_value);
         params.flush = Some(Self::flush);
         outer.destroy = Some(Self::destroy);
         outer.start_processing = Some(Self::start_processing);
@@ -85,10 +86,11 @@ impl Shim {
         let table = Arc::new(Table::new(instance.params.clone()));
         let (sender, edits) = edit_queue();
         let flush = FlushRequest(host);
-        let context = EditorContext::new(PluginApi::Clap, table.clone(), sender, move || flush.send());
+        let context = EditorContext::create(PluginApi::Clap, table.clone(), sender, move || flush.send());
         let _ = instance.context.set(context);
         let outbox = TryLock::new(Outbox { teller: Teller::default(), edits });
-        let this = Self { outer, host, inner, inner_params, params, inner_state, state, instance, table, outbox };
+        let this =
+            Self { outer, host, inner, inner_params, params, inner_state, state, instance, table, outbox };
         Box::into_raw(Box::new(this)).cast()
     }
 
@@ -140,7 +142,9 @@ impl Shim {
 
     fn host_has_gui(&self) -> bool {
         // SAFETY: the host outlives the plugin, and is asked on the main thread.
-        unsafe { (*self.host).get_extension.is_some_and(|get| !get(self.host, CLAP_EXT_GUI.as_ptr()).is_null()) }
+        unsafe {
+            (*self.host).get_extension.is_some_and(|get| !get(self.host, CLAP_EXT_GUI.as_ptr()).is_null())
+        }
     }
 
     unsafe extern "C" fn get_info(
@@ -190,6 +194,23 @@ impl Shim {
             unsafe { *value = (*value).round() };
         }
         true
+    }
+
+    unsafe extern "C" fn text_to_value(
+        plugin: *const clap_plugin,
+        id: u32,
+        text: *const c_char,
+        value: *mut f64,
+    ) -> bool {
+        // SAFETY: the host's pointer is ours, and the extension lives as long.
+        let inner = unsafe { &*Self::of(plugin).inner_params };
+        // SAFETY: as the host called us; the value, where it is true, was filled in.
+        // "nan" is a number to Rust, but no value.
+        unsafe {
+            !value.is_null()
+                && inner.text_to_value.is_some_and(|parse| parse(plugin, id, text, value))
+                && !(*value).is_nan()
+        }
     }
 
     unsafe extern "C" fn load(plugin: *const clap_plugin, stream: *const clap_istream) -> bool {
@@ -254,10 +275,10 @@ impl Shim {
             }
             event.apply(&self.table);
         }
-        let (values, rolling) = self.instance.process(channels.part(from, len).all(), position);
+        let told = self.instance.process(channels.part(from, len).all(), position);
         let Some(mut outbox) = self.outbox.try_lock() else { return };
         outbox.send_edits(&self.table, &sink);
-        if len > 0 && sink.is_open() {
+        if let Some((values, rolling)) = told.filter(|_| len > 0 && sink.is_open()) {
             let mode = self.instance.params.output.mode.value();
             let last = process.frames_count - 1;
             outbox.teller.tell(&values, mode, rolling, |tell| sink.tell(tell, last));

@@ -15,6 +15,7 @@ use vst3::{Class, ComWrapper};
 
 use super::main_thread::{Attach, MainThread};
 use super::processor::Outbox;
+use super::state;
 use super::view::View;
 use crate::plugin::edits::Table;
 use crate::plugin::instance::Instance;
@@ -101,10 +102,10 @@ impl IComponentTrait for Component {
         fn getState(s: *mut IBStream);
     } }
 
-    unsafe fn setState(&self, state: *mut IBStream) -> tresult {
+    unsafe fn setState(&self, stream: *mut IBStream) -> tresult {
         guarded(|| {
-            // SAFETY: as the host called us.
-            let result = unsafe { IComponentTrait::setState(&self.inner, state) };
+            // SAFETY: the host's stream, valid or null.
+            let result = unsafe { state::load(&*self.instance.params, stream) };
             self.instance.refresh();
             result
         })
@@ -123,8 +124,25 @@ impl IEditControllerTrait for Component {
         fn setState(s: *mut IBStream);
         fn getState(s: *mut IBStream);
         fn getParamStringByValue(id: ParamID, v: ParamValue, s: *mut String128);
-        fn getParamValueByString(id: ParamID, s: *mut TChar, v: *mut ParamValue);
     } }
+
+    unsafe fn getParamValueByString(&self, id: ParamID, text: *mut TChar, value: *mut ParamValue) -> tresult {
+        if value.is_null() {
+            return kInvalidArgument;
+        }
+        let mut parsed = f64::NAN;
+        // SAFETY: as the host called us.
+        let result = guarded(|| unsafe { self.inner.getParamValueByString(id, text, &mut parsed) });
+        // "nan" is a number to Rust, but no value.
+        if result == kResultOk && parsed.is_nan() {
+            return kResultFalse;
+        }
+        if result == kResultOk {
+            // SAFETY: checked for null.
+            unsafe { *value = parsed };
+        }
+        result
+    }
 
     unsafe fn getParameterInfo(&self, index: int32, info: *mut ParameterInfo) -> tresult {
         // nice-plug panics at index == count.

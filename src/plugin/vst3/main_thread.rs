@@ -26,7 +26,7 @@ const TIMER_MS: u64 = 20;
 
 /// The main thread's end of the queues.
 pub struct MainThread {
-    id: ThreadId,
+    id: Mutex<ThreadId>,
     state: Mutex<State>,
     #[cfg(all(unix, not(target_os = "macos")))]
     run_loop: Mutex<Option<ComPtr<IRunLoop>>>,
@@ -54,13 +54,13 @@ impl MainThread {
         let (from_audio, audio) = edit_queue();
         let state = State { handler: None, receivers: [editor, audio] };
         let main_thread = ComWrapper::new(Self {
-            id: std::thread::current().id(),
+            id: Mutex::new(std::thread::current().id()),
             state: Mutex::new(state),
             #[cfg(all(unix, not(target_os = "macos")))]
             run_loop: Mutex::new(None),
         });
-        // The editor's thread can't make the main thread come; the timer does.
-        let context = EditorContext::new(PluginApi::Vst3, table.clone(), from_editor, || {});
+        let ask = Ask(main_thread.clone());
+        let context = EditorContext::create(PluginApi::Vst3, table.clone(), from_editor, move || ask.pump());
         let _ = instance.context.set(context);
         (main_thread, from_audio)
     }
@@ -72,18 +72,25 @@ impl MainThread {
         self.state.lock().handler = unsafe { ComRef::from_raw(handler) }.map(|handler| handler.to_com_ptr());
     }
 
+    /// Takes this thread for the host's main thread: a host that creates its plugins elsewhere
+    /// shows their editors here.
+    pub fn adopt(&self) {
+        *self.id.lock() = std::thread::current().id();
+    }
+
     /// Brings all waiting edits to the host, if this is the main thread.
     pub fn pump(&self) {
-        if std::thread::current().id() != self.id {
+        if std::thread::current().id() != *self.id.lock() {
             return;
         }
-        // The host may call back from within an edit, and that is no time for another.
-        let Some(mut state) = self.state.try_lock() else { return };
-        let Some(handler) = state.handler.clone() else { return };
+        let mut state = self.state.lock();
         let mut edits = Vec::new();
         for receiver in &mut state.receivers {
             edits.extend(receiver.pop_iter());
         }
+        // Without a handler nobody wants to know.
+        let Some(handler) = state.handler.clone() else { return };
+        // The host may call back from within an edit.
         drop(state);
         for edit in edits {
             // SAFETY: the host's handler, on the main thread.
@@ -95,6 +102,22 @@ impl MainThread {
                 };
             }
         }
+    }
+}
+
+/// How the editor asks for its edits to be brought. Where it runs on the main thread (macOS,
+/// Windows) that happens at once; else the timer does it.
+struct Ask(ComWrapper<MainThread>);
+
+// SAFETY: nothing but `pump` is called, which locks what it touches and, on any thread but the main
+// thread, calls nothing of the host's.
+unsafe impl Send for Ask {}
+// SAFETY: as above.
+unsafe impl Sync for Ask {}
+
+impl Ask {
+    fn pump(&self) {
+        self.0.pump();
     }
 }
 
@@ -119,14 +142,15 @@ impl Attach for ComWrapper<MainThread> {
             return false;
         };
         let mut attached = self.run_loop.lock();
-        // SAFETY: the host's run loop, on the main thread.
-        if attached.is_some()
-            || unsafe { run_loop.registerTimer(timer.as_ptr(), TIMER_MS) } != vst3::Steinberg::kResultOk
-        {
+        if attached.is_some() {
             return false;
         }
-        *attached = Some(run_loop);
-        true
+        // SAFETY: the host's run loop, on the main thread.
+        let registered = unsafe { run_loop.registerTimer(timer.as_ptr(), TIMER_MS) };
+        if registered == vst3::Steinberg::kResultOk {
+            *attached = Some(run_loop);
+        }
+        attached.is_some()
     }
 
     fn detach(&self) {

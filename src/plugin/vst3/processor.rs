@@ -11,7 +11,8 @@ use vst3::Steinberg::*;
 use super::component::{Component, guarded};
 use crate::plugin::audio::Position;
 use crate::plugin::edits::{Edit, EditSender, Table, number};
-use crate::plugin::outputs::{Tell, Teller};
+use crate::plugin::outputs::{Tell, Teller, Values};
+use crate::plugin::params::{OutputMode, StateValue};
 use crate::plugin::passage::{self, Channels};
 
 /// What waits to be told to the host.
@@ -66,10 +67,15 @@ impl IAudioProcessorTrait for Component {
     }
 
     unsafe fn setProcessing(&self, state: TBool) -> tresult {
-        if state != 0
-            && let Some(mut outbox) = self.outbox.try_lock()
-        {
-            outbox.teller.forget();
+        if let Some(mut outbox) = self.outbox.try_lock() {
+            let Outbox { teller, lanes } = &mut *outbox;
+            teller.forget();
+            if state == 0 {
+                // No block will say so any more: a lane that stayed touched would be written to
+                // the end of the project.
+                let nothing = Values::none(StateValue::WarmingUp);
+                teller.tell(&nothing, OutputMode::Off, false, |tell| send_to_lane(lanes, tell));
+            }
         }
         // SAFETY: as the host called us.
         guarded(|| unsafe { self.inner.setProcessing(state) })
@@ -95,28 +101,44 @@ impl Component {
         unsafe { apply_changes(data.inputParameterChanges, &self.table) };
         // SAFETY: the host's, valid or null.
         let position = position(unsafe { data.processContext.as_ref() });
-        let (values, rolling) = self.instance.process(channels.all(), position);
-        let Some(mut outbox) = self.outbox.try_lock() else { return };
-        if data.numSamples <= 0 {
-            return;
-        }
+        let told = self.instance.process(channels.all(), position).filter(|_| data.numSamples > 0);
+        let (Some((values, rolling)), Some(mut outbox)) = (told, self.outbox.try_lock()) else { return };
         let Outbox { teller, lanes } = &mut *outbox;
         let mode = self.instance.params.output.mode.value();
         let last = data.numSamples - 1;
+        let mut released = false;
         teller.tell(&values, mode, rolling, |tell| match tell {
             // SAFETY: the host's list, valid or null.
             Tell::Meter(output, value) => unsafe {
                 change(data.outputParameterChanges, number(output.id()), value, last)
             },
-            Tell::Touch(output) => lanes.try_push(Edit::Begin(number(output.id()))).is_ok(),
-            Tell::Move(output, value, _) => lanes.try_push(Edit::Set(number(output.id()), value)).is_ok(),
-            Tell::Release(output) => lanes.try_push(Edit::End(number(output.id()))).is_ok(),
+            Tell::Touch(_) | Tell::Move(..) => send_to_lane(lanes, tell),
+            Tell::Release(_) => {
+                released = true;
+                send_to_lane(lanes, tell)
+            }
             // SAFETY: the host's list, valid or null.
             Tell::Controller(controller, value) => unsafe {
                 send_controller(data.outputEvents, controller, value, last)
             },
         });
+        if released {
+            // Where only the meters' echo fetches edits, a release mustn't wait for the next score:
+            // once the transport has stopped there may be none.
+            teller.forget();
+        }
     }
+}
+
+/// Says whether there was room.
+fn send_to_lane(lanes: &mut EditSender, tell: Tell) -> bool {
+    let edit = match tell {
+        Tell::Touch(output) => Edit::Begin(number(output.id())),
+        Tell::Move(output, value, _) => Edit::Set(number(output.id()), value),
+        Tell::Release(output) => Edit::End(number(output.id())),
+        Tell::Meter(..) | Tell::Controller(..) => return false,
+    };
+    lanes.try_push(edit).is_ok()
 }
 
 /// # Safety

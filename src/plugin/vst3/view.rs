@@ -53,6 +53,7 @@ impl View {
         if !same(name, c"editor".as_ptr()) {
             return ptr::null_mut();
         }
+        main_thread.adopt();
         let Some(editor) = EditorWindow::new(instance) else { return ptr::null_mut() };
         let view = ComWrapper::new(Self {
             editor,

@@ -2,8 +2,8 @@
 #![allow(non_snake_case, reason = "the names are VST3's")]
 
 use std::ffi::c_void;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
 use vst3::Steinberg::Linux::*;
@@ -20,10 +20,13 @@ pub enum Edit {
     Restart(i32),
 }
 
-/// Notes each edit and the thread that it came from.
+/// Edits and the threads that they came from.
+pub type Log = Arc<Mutex<Vec<(ThreadId, Edit)>>>;
+
+/// Notes each edit.
 #[derive(Default)]
 pub struct Handler {
-    pub edits: Mutex<Vec<(ThreadId, Edit)>>,
+    pub edits: Log,
 }
 
 impl Handler {
@@ -200,7 +203,9 @@ impl Changes {
     pub fn points(&self) -> Vec<(ParamID, i32, f64)> {
         let mut all = Vec::new();
         for (queue, _) in self.queues.lock().unwrap().iter() {
-            all.extend(queue.points.lock().unwrap().iter().map(|(offset, value)| (queue.id, *offset, *value)));
+            all.extend(
+                queue.points.lock().unwrap().iter().map(|(offset, value)| (queue.id, *offset, *value)),
+            );
         }
         all
     }

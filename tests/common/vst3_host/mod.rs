@@ -8,7 +8,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::ThreadId;
 
-use com::{Application, Changes, Edit, Events, Handler, LinuxApplication, Stream};
+use com::{Application, Changes, Edit, Events, Handler, LinuxApplication, Log, Stream};
 use vst3::Steinberg::Vst::ParameterInfo_::ParameterFlags_ as Flags;
 use vst3::Steinberg::Vst::ProcessContext_::StatesAndFlags_ as TransportState;
 use vst3::Steinberg::Vst::*;
@@ -39,19 +39,19 @@ pub struct Parameter {
 
 impl Parameter {
     pub fn is_automatable(&self) -> bool {
-        self.flags & Flags::kCanAutomate as i32 != 0
+        self.flags & Flags::kCanAutomate != 0
     }
 
     pub fn is_read_only(&self) -> bool {
-        self.flags & Flags::kIsReadOnly as i32 != 0
+        self.flags & Flags::kIsReadOnly != 0
     }
 
     pub fn is_hidden(&self) -> bool {
-        self.flags & Flags::kIsHidden as i32 != 0
+        self.flags & Flags::kIsHidden != 0
     }
 
     pub fn is_bypass(&self) -> bool {
-        self.flags & Flags::kIsBypass as i32 != 0
+        self.flags & Flags::kIsBypass != 0
     }
 }
 
@@ -188,8 +188,7 @@ impl Vst3Instance {
     pub fn text(&self, title: &str, normalized: f64) -> String {
         let mut text = [0; 128];
         // SAFETY: a buffer of 128 characters.
-        let result =
-            unsafe { self.controller.getParamStringByValue(self.id(title), normalized, &mut text) };
+        let result = unsafe { self.controller.getParamStringByValue(self.id(title), normalized, &mut text) };
         assert_eq!(result, kResultOk, "{title}");
         string(&text)
     }
@@ -199,15 +198,19 @@ impl Vst3Instance {
         let mut text: Vec<_> = text.encode_utf16().chain([0]).collect();
         let mut value = f64::NAN;
         // SAFETY: a text that ends with 0.
-        let result = unsafe {
-            self.controller.getParamValueByString(self.id(title), text.as_mut_ptr(), &mut value)
-        };
+        let result =
+            unsafe { self.controller.getParamValueByString(self.id(title), text.as_mut_ptr(), &mut value) };
         (result == kResultOk).then_some(value)
     }
 
     /// What the plugin has asked the component handler for since the last call.
     pub fn take_edits(&self) -> Vec<(ThreadId, Edit)> {
         std::mem::take(&mut *self.handler.edits.lock().unwrap())
+    }
+
+    /// The component handler's log: held by nobody else as soon as nobody holds the handler.
+    pub fn log(&self) -> Log {
+        self.handler.edits.clone()
     }
 
     /// Sets `channels` channels in and out; whether the plugin takes them.
@@ -443,7 +446,7 @@ fn context(transport: Option<Transport>, rate: f64) -> ProcessContext {
     // SAFETY: all fields may be zero.
     let mut context: ProcessContext = unsafe { std::mem::zeroed() };
     if let Some(transport) = transport {
-        context.state = if transport.playing { TransportState::kPlaying as u32 } else { 0 };
+        context.state = if transport.playing { TransportState::kPlaying as uint32 } else { 0 };
         context.projectTimeSamples = transport.samples;
     }
     context.sampleRate = rate;
