@@ -71,12 +71,21 @@ fn parameters_are_what_they_should_be() {
         assert!(flags(meter).contains(ParamInfoFlags::IS_READONLY), "{meter}");
         assert!(!flags(meter).intersects(ParamInfoFlags::IS_AUTOMATABLE | ParamInfoFlags::IS_HIDDEN));
     }
-    for lane in ["Score Lane", "Alert Lane", "Threshold", "Hop", "Hold", "Channel", "Gate Trim", "Reset"] {
+    for lane in [
+        "Score Lane",
+        "Alert Lane",
+        "Threshold",
+        "Hop",
+        "Hold",
+        "Channel",
+        "Gate Trim",
+        "Reset",
+        "Output Mode",
+    ] {
         assert!(flags(lane).contains(ParamInfoFlags::IS_AUTOMATABLE), "{lane}");
         assert!(!flags(lane).contains(ParamInfoFlags::IS_READONLY), "{lane}");
     }
     assert!(flags("Bypass").contains(ParamInfoFlags::IS_BYPASS));
-    assert!(!flags("Output Mode").contains(ParamInfoFlags::IS_AUTOMATABLE), "a host's choice, not a curve");
     let groups: Vec<_> = params.iter().map(|p| p.module.as_str()).collect();
     assert!(groups.contains(&"Output") && groups.contains(&"Detection"), "{groups:?}");
     // Projects hold these numbers: they are frozen.
@@ -277,6 +286,10 @@ fn a_jump_starts_a_fresh_window() {
         host.process(&[part, part]);
     }
     assert_eq!(host.value(state), f64::from(State::Scored as u8));
+    // After one more jump the old score is not shown for the new sound.
+    host.transport = Some(Transport { playing: true, seconds: 60.0 });
+    host.process(&[&sound[..4800], &sound[..4800]]);
+    assert_eq!(host.value(state), f64::from(State::WarmingUp as u8));
 }
 
 #[test]

@@ -146,9 +146,9 @@ impl StreamProcessor {
         self.chain.samples
     }
 
-    /// Number of the session: how often it was reset.
-    pub fn session(&self) -> u32 {
-        self.chain.tag.session
+    /// Session (count of resets) and segment (count of cuts) of the coming samples.
+    pub fn place(&self) -> (u32, u32) {
+        (self.chain.tag.session, self.chain.tag.segment)
     }
 
     /// Frames that the queue can take now; an offline driver waits for room, a live one doesn't.

@@ -90,6 +90,11 @@ impl Session {
         self.clock as f64 / self.frame_rate
     }
 
+    /// The next window belongs to this segment.
+    pub fn enter(&mut self, segment: u32) {
+        self.scores.segment = segment;
+    }
+
     /// Notes that windows were lost; until the next one is judged the readings say so.
     pub fn lose(&mut self, total: u64) -> Scores {
         self.scores.dropped = total;

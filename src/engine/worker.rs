@@ -222,6 +222,7 @@ impl StreamWorker {
         let contiguous = same_segment && tag.index <= covered;
         let covered = if same_segment { covered } else { tag.index };
         self.covered = (tag, end);
+        self.session.enter(tag.segment);
         let end_sample = end * self.manifest.front_end.hop as u64;
         let scores = match llr {
             Some(Err(_)) => self.session.fail(),

@@ -9,7 +9,7 @@ use super::outputs::{Values, shown_probability};
 use super::params::StateValue;
 use crate::dsp::ChannelChoice;
 use crate::engine::{StreamProcessor, Waker};
-use crate::rt::{Freshness, ScoreCell, Scores, Settings};
+use crate::rt::{Freshness, ScoreCell, Scores, Settings, State};
 
 /// The host's time may be off by this much, in seconds, before sound counts as cut: more than any
 /// host's rounding, less than any edit that could be heard.
@@ -66,6 +66,8 @@ pub struct AudioThread {
     expected_s: Option<f64>,
     /// The next block doesn't follow on the last one.
     cut: bool,
+    /// The sound has ended, and its last scores stand until there is more.
+    ended: bool,
 }
 
 impl AudioThread {
@@ -84,6 +86,11 @@ impl AudioThread {
     /// The next block doesn't follow on the last one.
     pub fn cut(&mut self) {
         self.cut = true;
+    }
+
+    /// No sound follows; the last scores stand.
+    pub fn end(&mut self) {
+        (self.cut, self.ended) = (true, true);
     }
 
     /// Takes a block of 0 samples or more, of 1 to 16 channels of equal length.
@@ -115,6 +122,7 @@ impl AudioThread {
             }
             self.cut = false;
         }
+        self.ended = false;
         stream.processor.process(channels);
     }
 
@@ -143,12 +151,18 @@ impl AudioThread {
         if let Some(scores) = stream.cell.read() {
             self.scores = scores;
         }
-        if self.scores.session != stream.processor.session() {
+        let (session, segment) = stream.processor.place();
+        if self.scores.session != session {
             return Values::none(StateValue::WarmingUp);
         }
         let hop_s = f64::from(controls.settings.hop_s);
         let freshness = Freshness::new(stream.window, hop_s, stream.model_rate);
         let scores = freshness.judge(self.scores, stream.processor.position());
+        // What was heard before a cut says nothing about what is heard now. The alert goes on.
+        let heard = matches!(scores.momentary.state, State::Scored | State::NoSpeech | State::Stale);
+        if heard && scores.segment != segment && !self.ended {
+            return Values { alert: scores.alert.active, ..Values::none(StateValue::WarmingUp) };
+        }
         Values {
             score: shown_probability(scores.momentary.llr),
             alert: scores.alert.active,

@@ -35,6 +35,7 @@ pub fn process<C: AsRef<[f32]>>(
 pub fn finish(audio: &mut AudioThread) {
     wait(audio, |stream| stream.processor.finish());
     wait(audio, |stream| stream.processor.is_settled());
+    audio.end();
 }
 
 fn wait(audio: &mut AudioThread, done: impl Fn(&mut LiveStream) -> bool) {

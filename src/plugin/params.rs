@@ -246,7 +246,8 @@ impl Default for OutputParams {
             state: EnumParam::new("State", StateValue::WarmingUp).non_automatable(),
             score_lane: probability("Score Lane"),
             alert_lane: BoolParam::new("Alert Lane", false),
-            mode: EnumParam::new("Output Mode", OutputMode::Meter).non_automatable(),
+            // Nobody automates it, but several hosts show only what can be automated.
+            mode: EnumParam::new("Output Mode", OutputMode::Meter),
         }
     }
 }

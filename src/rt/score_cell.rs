@@ -101,6 +101,8 @@ pub struct Scores {
     pub end: u64,
     /// Session (count of resets) that the scores belong to.
     pub session: u32,
+    /// Segment (count of cuts) that the last window belongs to.
+    pub segment: u32,
 }
 
 /// When scores are too old to be shown as they are.
@@ -149,7 +151,7 @@ pub struct ScoreCell {
     states: AtomicU32,
     llrs: [AtomicF32; 3],
     counts: [AtomicU64; 3],
-    session: AtomicU32,
+    place: [AtomicU32; 2],
 }
 
 impl ScoreCell {
@@ -168,7 +170,9 @@ impl ScoreCell {
         for (cell, count) in self.counts.iter().zip([scores.windows, scores.dropped, scores.end]) {
             cell.store(count, Ordering::Relaxed);
         }
-        self.session.store(scores.session, Ordering::Relaxed);
+        for (cell, number) in self.place.iter().zip([scores.session, scores.segment]) {
+            cell.store(number, Ordering::Relaxed);
+        }
         self.sequence.store(sequence.wrapping_add(2), Ordering::Release);
     }
 
@@ -194,7 +198,8 @@ impl ScoreCell {
             windows: count(0),
             dropped: count(1),
             end: count(2),
-            session: self.session.load(Ordering::Relaxed),
+            session: self.place[0].load(Ordering::Relaxed),
+            segment: self.place[1].load(Ordering::Relaxed),
         };
         fence(Ordering::Acquire);
         let unchanged = before.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == before;

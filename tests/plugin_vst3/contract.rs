@@ -51,13 +51,11 @@ fn meters_are_read_only_and_visible_and_the_rest_can_be_automated() {
         let meter = instance.parameter(title);
         assert!(meter.is_read_only() && !meter.is_hidden() && !meter.is_automatable(), "{title}");
     }
-    let settings = ["Threshold", "Hold", "Hop", "Channel", "Gate Trim", "Reset", "Bypass"];
+    let settings = ["Threshold", "Hold", "Hop", "Channel", "Gate Trim", "Reset", "Output Mode", "Bypass"];
     for title in settings.iter().chain(&["Score Lane", "Alert Lane"]) {
         let parameter = instance.parameter(title);
         assert!(parameter.is_automatable() && !parameter.is_read_only() && !parameter.is_hidden(), "{title}");
     }
-    let mode = instance.parameter("Output Mode");
-    assert!(!mode.is_automatable() && !mode.is_read_only() && !mode.is_hidden());
     let bypasses: Vec<_> = instance.parameters().iter().filter(|p| p.is_bypass()).map(|p| &p.title).collect();
     assert_eq!(bypasses, ["Bypass"]);
 }

@@ -76,7 +76,8 @@ pub fn show(painter: &Painter, rect: Rect, face: &Face, source: &str, alert: Ale
     let top = inner.top() + title_height + 2.0;
     let middle = Rect::from_min_max(pos2(inner.left(), top), pos2(inner.right(), lamp_rect.top() - 6.0));
     word_and_number(painter, middle, face);
-    lamp(painter, lamp_rect, alert);
+    let has_cause = matches!(face, Face::Verdict(Verdict::Spoof, _));
+    lamp(painter, lamp_rect, alert, has_cause);
 }
 
 fn word_and_number(painter: &Painter, rect: Rect, face: &Face) {
@@ -121,13 +122,14 @@ fn word_and_number(painter: &Painter, rect: Rect, face: &Face) {
     painter.galley(pos2(rect.left(), y), wrapped, theme::TEXT_DIM);
 }
 
-/// The alert lamp: bright while an alert is on, an empty frame when one was, dark otherwise.
-fn lamp(painter: &Painter, rect: Rect, alert: Alert) {
+/// The alert lamp: bright while an alert is on, an empty frame when one was, dark otherwise. An alert
+/// outlasts its cause, and says so: it may stand beside "bona fide".
+fn lamp(painter: &Painter, rect: Rect, alert: Alert, has_cause: bool) {
     let radius = CornerRadius::same(theme::RADIUS);
     let (text, colour, ground) = match alert {
         Alert { active: true, .. } => {
             painter.rect_filled(rect, radius, theme::SPOOF);
-            ("ALERT", theme::BACKGROUND, theme::SPOOF)
+            (if has_cause { "ALERT" } else { "ALERT, HELD" }, theme::BACKGROUND, theme::SPOOF)
         }
         Alert { latched: true, .. } => {
             let inside = rect.shrink(1.0);
