@@ -23,8 +23,9 @@ use crate::engine::{
 use crate::model::{Model, ModelError};
 use crate::rt::Settings;
 
-/// Windows of a live stream that may wait: beyond it the oldest is dropped whole, and counted.
-const MAX_PENDING: usize = 4;
+/// Windows of a live stream that may wait: beyond it the oldest is dropped whole, and counted. A
+/// host's largest block brings this many at the shortest hop.
+const MAX_PENDING: usize = 8;
 
 /// See the module.
 pub struct Instance {
