@@ -10,6 +10,8 @@
 #[cfg(feature = "onnx")]
 mod alarm;
 #[cfg(feature = "onnx")]
+mod inference;
+#[cfg(feature = "onnx")]
 mod offline;
 mod processor;
 #[cfg(feature = "onnx")]
