@@ -139,7 +139,10 @@ impl Teller {
         rolling: bool,
         mut say: impl FnMut(Tell) -> bool,
     ) {
-        self.tell_lanes(values, mode == OutputMode::Automation && rolling, &mut say);
+        // Not while it warms up: there is nothing to write yet, and a host that has only just begun
+        // its pass (Ardour) may forget a touch that comes too early.
+        let touched = mode == OutputMode::Automation && rolling && values.state != StateValue::WarmingUp;
+        self.tell_lanes(values, touched, &mut say);
         if mode == OutputMode::Off {
             self.forget();
             return;
@@ -251,6 +254,8 @@ mod tests {
         let mode = OutputMode::Automation;
         let (score, alert) = (Output::ScoreLane, Output::AlertLane);
         assert_eq!(lanes(heard(&mut teller, scored(0.2), mode, false)), [], "nothing while stopped");
+        let warming = Values::none(StateValue::WarmingUp);
+        assert_eq!(lanes(heard(&mut teller, warming, mode, true)), [], "nothing before the first window");
         let begun = [
             Tell::Touch(score),
             Tell::Move(score, 0.2, At::Begin),

@@ -37,15 +37,22 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// Plays without a transport.
+    fn play_freely(&mut self, samples: usize) -> Processed {
+        let processed = self.block(samples, None);
+        self.at += samples;
+        processed
+    }
+
     /// Plays a window and waits until it is judged; returns what came out with it.
-    fn play_window(&mut self) -> Processed {
-        let mut all = self.play(48_000 * 2 + 4_800);
+    fn play_window(&mut self, play: fn(&mut Self, usize) -> Processed) -> Processed {
+        let mut all = play(self, 48_000 * 2 + 4_800);
         wait_for("a score", || {
             let points = self.block(0, None).points;
             all.points.extend(points);
             self.instance.get("State") == SCORED
         });
-        all.points.extend(self.play(64).points);
+        all.points.extend(play(self, 64).points);
         all
     }
 
@@ -100,7 +107,7 @@ fn a_run_loop_fetches_the_lanes() {
     let run_loop = instance.run_loop.clone().unwrap();
     assert_eq!(run_loop.timers(), 1);
     let mut session = Session::new(&instance);
-    session.play_window();
+    session.play_window(Session::play);
     assert_eq!(session.edits(), [], "the audio thread calls nobody");
     on_another_thread(|| run_loop.fire_timers());
     assert_eq!(session.edits(), [], "nor does any thread but the main thread");
@@ -122,7 +129,7 @@ fn a_run_loop_fetches_the_lanes() {
 fn without_a_run_loop_the_echo_of_the_meters_fetches_the_lanes() {
     let instance = Vst3Instance::create();
     let mut session = Session::new(&instance);
-    let played = session.play_window();
+    let played = session.play_window(Session::play);
     on_another_thread(|| instance.echo(&played));
     assert_eq!(session.edits(), [], "not on another thread");
     instance.echo(&played);
@@ -138,15 +145,18 @@ fn without_a_run_loop_the_echo_of_the_meters_fetches_the_lanes() {
 fn without_a_transport_the_lanes_move_until_the_host_stops() {
     let instance = Vst3Instance::create_with_run_loop();
     let run_loop = instance.run_loop.clone().unwrap();
-    let session = Session::new(&instance);
-    session.block(480, None);
+    let mut session = Session::new(&instance);
+    session.play_freely(480);
+    run_loop.fire_timers();
+    assert_eq!(session.edits(), [], "nothing before the first window");
+    session.play_window(Session::play_freely);
     run_loop.fire_timers();
     let mut edits = session.edits();
     assert_eq!(edits.iter().filter(|edit| matches!(edit, Edit::Begin(_))).count(), 2);
     instance.deactivate();
     run_loop.fire_timers();
     edits.extend(session.edits());
-    assert_is_recording(&instance, &edits, 0.5);
+    assert_is_recording(&instance, &edits, first_score(&session));
 }
 
 #[test]
@@ -154,11 +164,11 @@ fn another_mode_releases_the_lanes() {
     for mode in ["Off", "Meter", "MIDI"] {
         let instance = Vst3Instance::create_with_run_loop();
         let mut session = Session::new(&instance);
-        session.play(480);
+        session.play_window(Session::play);
         instance.set_text("Output Mode", mode);
         session.play(480);
         instance.run_loop.as_ref().unwrap().fire_timers();
-        assert_is_recording(&instance, &session.edits(), 0.5);
+        assert_is_recording(&instance, &session.edits(), first_score(&session));
     }
 }
 
@@ -168,7 +178,7 @@ fn without_a_handler_nothing_is_lost_but_the_lanes() {
     // SAFETY: null takes the handler back.
     unsafe { instance.controller.setComponentHandler(std::ptr::null_mut()) };
     let mut session = Session::new(&instance);
-    session.play_window();
+    session.play_window(Session::play);
     instance.run_loop.as_ref().unwrap().fire_timers();
     instance.set("Threshold", 0.3);
     assert_eq!(session.edits(), []);
