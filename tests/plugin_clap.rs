@@ -286,7 +286,11 @@ fn a_jump_starts_a_fresh_window() {
         host.process(&[part, part]);
     }
     assert_eq!(host.value(state), f64::from(State::Scored as u8));
-    // After one more jump the old score is not shown for the new sound.
+    // When the transport stops, the last score stands.
+    host.transport = Some(Transport { playing: false, seconds: 3.0 });
+    host.process(&[&sound[..480], &sound[..480]]);
+    assert_eq!(host.value(state), f64::from(State::Scored as u8));
+    // After one more jump it is not shown for the new sound.
     host.transport = Some(Transport { playing: true, seconds: 60.0 });
     host.process(&[&sound[..4800], &sound[..4800]]);
     assert_eq!(host.value(state), f64::from(State::WarmingUp as u8));

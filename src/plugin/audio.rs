@@ -158,9 +158,10 @@ impl AudioThread {
         let hop_s = f64::from(controls.settings.hop_s);
         let freshness = Freshness::new(stream.window, hop_s, stream.model_rate);
         let scores = freshness.judge(self.scores, stream.processor.position());
-        // What was heard before a cut says nothing about what is heard now. The alert goes on.
+        // What was heard before a cut says nothing about what is heard now. The alert goes on; and
+        // where the transport has stopped, the last score stands.
         let heard = matches!(scores.momentary.state, State::Scored | State::NoSpeech | State::Stale);
-        if heard && scores.segment != segment && !self.ended {
+        if heard && scores.segment != segment && !self.ended && self.is_rolling() {
             return Values { alert: scores.alert.active, ..Values::none(StateValue::WarmingUp) };
         }
         Values {
