@@ -8,12 +8,12 @@ mod common;
 #[path = "common/screen.rs"]
 mod screen;
 
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use clack_extensions::gui::{GuiApiType, GuiConfiguration, GuiSize, PluginGui, Window as ClapWindow};
 use clap_host::Host;
-use common::speech_like;
+use common::{child, speech_like};
 use screen::{Screen, Window};
 use vst3::Steinberg::Vst::*;
 use vst3::Steinberg::*;
@@ -25,10 +25,7 @@ fn on_screen(test: &str) -> Option<Output> {
         eprintln!("skipped: no Xvfb (Debian: apt install xvfb libegl1 libgl1-mesa-dri)");
         return None;
     };
-    let program = std::env::current_exe().unwrap();
-    let arguments = ["--exact", test, "--ignored", "--test-threads=1", "--nocapture"];
-    let output = Command::new(program).args(arguments).env("DISPLAY", &screen.display).output().unwrap();
-    Some(output)
+    Some(child(test, &[("DISPLAY", &screen.display)]))
 }
 
 fn passes_on_screen(test: &str) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bonafide::rt::State;
 use clap_host::{Host, Said};
-use common::{scanned, speech_like, thousandths};
+use common::{child, scanned, speech_like, thousandths};
 
 const RATE: u32 = 16_000;
 
@@ -136,18 +136,11 @@ fn a_model_that_fails_is_an_error_state_and_sound_passes() {
     assert_eq!(host.value(state), f64::from(State::Scored as u8));
 }
 
-/// Runs one of this file's tests alone in a process of its own, with `environment`.
-fn child(test: &str, environment: (&str, &str)) -> std::process::Output {
-    let program = std::env::current_exe().unwrap();
-    let arguments = ["--exact", test, "--ignored", "--test-threads=1", "--nocapture"];
-    std::process::Command::new(program).args(arguments).env(environment.0, environment.1).output().unwrap()
-}
-
 #[test]
 fn without_the_library_the_embedded_engine_takes_over() {
     let sound = speech_like(RATE, 3.0, 1);
     let here = offline(&sound, |_| {});
-    let output = child("embedded_engine", ("BONAFIDE_ORT", "/nowhere/libonnxruntime.so"));
+    let output = child("embedded_engine", &[("BONAFIDE_ORT", "/nowhere/libonnxruntime.so")]);
     let text = String::from_utf8_lossy(&output.stdout);
     let there = text.lines().find_map(|line| line.split_once("SCORE ")).expect(&text).1;
     // The engines agree to 1e-3; rounding may add a step.
@@ -168,7 +161,7 @@ fn embedded_engine() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_thousand_lives_leave_nothing_behind() {
-    let output = child("thousand_lives", ("BONAFIDE_CHILD", "1"));
+    let output = child("thousand_lives", &[("BONAFIDE_CHILD", "1")]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -209,7 +202,7 @@ fn thousand_lives() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_file_can_be_loaded_and_unloaded() {
-    let output = child("load_and_unload", ("BONAFIDE_CHILD", "1"));
+    let output = child("load_and_unload", &[("BONAFIDE_CHILD", "1")]);
     assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
 }
 

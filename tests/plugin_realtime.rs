@@ -12,7 +12,7 @@ mod screen;
 #[path = "common/raw_vst3.rs"]
 mod vst3;
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc, violation_count};
 use bonafide::plugin::edits::number;
@@ -77,27 +77,13 @@ fn allocates_nothing() {
 #[cfg(target_os = "linux")]
 mod system_calls {
     use super::*;
+    use crate::common::allow_only_exit;
     use crate::screen::{Screen, Window};
     use std::os::unix::process::ExitStatusExt;
 
-    /// Runs one of this file's tests alone in a child process, with `display` if there is one.
+    /// Runs one of this file's tests alone, as a child that is told so, with `display` if there is one.
     fn child(test: &str, display: &str) -> Output {
-        let program = std::env::current_exe().unwrap();
-        let arguments = ["--exact", test, "--ignored", "--test-threads=1", "--nocapture"];
-        let mut command = Command::new(program);
-        command.args(arguments).env("BONAFIDE_UNDER_SECCOMP", "1").env("DISPLAY", display);
-        command.output().unwrap()
-    }
-
-    /// From here on this thread may only end the process; other threads go on as they like.
-    fn allow_only_exit() {
-        use seccompiler::{SeccompAction, SeccompFilter};
-        let arch = std::env::consts::ARCH.try_into().unwrap();
-        let rules = [(libc::SYS_exit_group, vec![])].into_iter().collect();
-        let filter =
-            SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch).unwrap();
-        let program: seccompiler::BpfProgram = filter.try_into().unwrap();
-        seccompiler::apply_filter(&program).unwrap();
+        common::child(test, &[("BONAFIDE_UNDER_SECCOMP", "1"), ("DISPLAY", display)])
     }
 
     /// An audio thread that may do nothing but compute, while the main thread opens the editor.
@@ -120,6 +106,14 @@ mod system_calls {
         });
         let _ = thread.join();
         unreachable!("the thread ends the process");
+    }
+
+    /// Opens an editor and waits until it has drawn.
+    fn shown_in(window: &Window, open: impl FnOnce()) {
+        open();
+        while window.colours() < 20 {
+            std::thread::yield_now();
+        }
     }
 
     fn is_child() -> bool {
@@ -193,12 +187,7 @@ mod system_calls {
         if is_child() {
             let (plugin, window) = (clap::started(), Window::open(960, 600));
             let open = plugin.editor(window.id);
-            guarded(plugin, false, || {
-                open();
-                while window.colours() < 20 {
-                    std::thread::yield_now();
-                }
-            });
+            guarded(plugin, false, || shown_in(&window, open));
         }
     }
 
@@ -208,12 +197,7 @@ mod system_calls {
         if is_child() {
             let (plugin, window) = (vst3::started(), Window::open(960, 600));
             let open = plugin.editor(window.id);
-            guarded(plugin, false, || {
-                open();
-                while window.colours() < 20 {
-                    std::thread::yield_now();
-                }
-            });
+            guarded(plugin, false, || shown_in(&window, open));
         }
     }
 

@@ -70,24 +70,12 @@ fn the_allocation_guard_can_fail() {
 #[cfg(target_os = "linux")]
 mod system_calls {
     use super::*;
-    use std::process::{Command, ExitStatus};
+    use common::allow_only_exit;
+    use std::process::ExitStatus;
 
-    /// Runs one of this file's tests alone in a child process.
+    /// Runs one of this file's tests alone, as a child that is told so.
     fn child(test: &str) -> ExitStatus {
-        let program = std::env::current_exe().unwrap();
-        let arguments = ["--exact", test, "--ignored", "--test-threads=1", "--nocapture"];
-        Command::new(program).args(arguments).env("BONAFIDE_UNDER_SECCOMP", "1").output().unwrap().status
-    }
-
-    /// From here on the process may only end.
-    fn allow_only_exit() {
-        use seccompiler::{SeccompAction, SeccompFilter};
-        let arch = std::env::consts::ARCH.try_into().unwrap();
-        let rules = [(libc::SYS_exit_group, vec![])].into_iter().collect();
-        let filter =
-            SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch).unwrap();
-        let program: seccompiler::BpfProgram = filter.try_into().unwrap();
-        seccompiler::apply_filter(&program).unwrap();
+        common::child(test, &[("BONAFIDE_UNDER_SECCOMP", "1")]).status
     }
 
     fn exit() -> ! {

@@ -181,9 +181,12 @@ impl Stream {
         let Some((window, judged)) = self.worker.next_window() else { return false };
         let llr = judged.then(|| score(scorer, &self.model.origin, &window));
         let error = llr.as_ref().and_then(|llr| llr.as_ref().err().cloned());
-        let known = self.status.lock().clone();
-        if known.error != error {
-            self.tell(Status { error, ..known });
+        let changed = {
+            let known = self.status.lock();
+            (known.error != error).then(|| Status { error, ..known.clone() })
+        };
+        if let Some(status) = changed {
+            self.tell(status);
         }
         let event = self.worker.record(&window, llr);
         self.observer.event(&event);

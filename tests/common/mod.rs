@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io::Cursor;
 use std::path::Path;
+use std::process::{Command, Output};
 
 use bonafide::detect::EngineChoice;
 use bonafide::dsp::{FrontEnd, MelNorm, MelScale, Padding};
@@ -104,4 +105,23 @@ pub fn scanned(rate: f64, sound: &[&[f32]]) -> Vec<i64> {
 
 pub fn thousandths(p: f64) -> i64 {
     (p * 1000.0).round() as i64
+}
+
+/// Runs an ignored test of this binary alone, in a process of its own, with `environment`.
+pub fn child(test: &str, environment: &[(&str, &str)]) -> Output {
+    let arguments = ["--exact", test, "--ignored", "--test-threads=1", "--nocapture"];
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(arguments).envs(environment.iter().copied()).output().unwrap()
+}
+
+/// From here on this thread may only end the process: any other system call ends it with SIGSYS.
+/// Other threads go on as they like.
+#[cfg(target_os = "linux")]
+pub fn allow_only_exit() {
+    use seccompiler::{SeccompAction, SeccompFilter};
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let rules = [(libc::SYS_exit_group, vec![])].into_iter().collect();
+    let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch).unwrap();
+    let program: seccompiler::BpfProgram = filter.try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
 }

@@ -1,22 +1,20 @@
 //! Instances come and go.
 
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 
 use vst3::Steinberg::Vst::*;
 use vst3::Steinberg::*;
 
-use crate::common::speech_like;
+use crate::common::{child, speech_like};
 use crate::vst3_host::{self, Block, Vst3Instance, same_bits};
 use crate::{SCORED, same_score, scan, shown, wait_for};
 
 /// Runs one of this file's tests alone in a process of its own: the others start threads, and what
 /// crashes shall not take them along.
 fn alone(test: &str) -> Output {
-    let arguments = ["--exact", test, "--ignored", "--test-threads=1", "--nocapture"];
-    let mut command = Command::new(std::env::current_exe().unwrap());
     // With an arena for each thread, glibc's memory depends on which thread came first.
-    command.args(arguments).env("MALLOC_ARENA_MAX", "1").output().unwrap()
+    child(test, &[("MALLOC_ARENA_MAX", "1")])
 }
 
 fn assert_passes_alone(test: &str) {

@@ -1,9 +1,6 @@
 //! What the model sees: the frames of the last window as a picture.
 
-use egui::{
-    Color32, ColorImage, CornerRadius, Painter, Rect, Stroke, StrokeKind, TextureHandle, TextureOptions, Ui,
-    pos2, vec2,
-};
+use egui::{Color32, ColorImage, Painter, Rect, Stroke, TextureHandle, TextureOptions, Ui, pos2, vec2};
 
 use super::theme;
 use crate::plugin::monitor::Strip;
@@ -31,13 +28,7 @@ impl Spectrogram {
         if !plot.is_positive() {
             return;
         }
-        painter.rect(
-            plot,
-            CornerRadius::same(4),
-            theme::WELL,
-            Stroke::new(1.0, theme::EDGE),
-            StrokeKind::Outside,
-        );
+        theme::plot(painter, plot);
         if self.texture.is_none() || self.received != strip.received {
             self.upload(ui, strip);
         }

@@ -83,6 +83,11 @@ pub fn card(painter: &Painter, rect: Rect) -> Rect {
     rect.shrink2(vec2(padding + 4.0, padding))
 }
 
+/// Draws the ground of a plot.
+pub fn plot(painter: &Painter, rect: Rect) {
+    painter.rect(rect, CornerRadius::same(4), WELL, Stroke::new(1.0, EDGE), StrokeKind::Outside);
+}
+
 /// The font; egui can't bear sizes below zero, which parts of a tiny window may come to.
 pub fn font(size: f32) -> FontId {
     FontId::proportional(size.max(1.0))

@@ -3,7 +3,7 @@
 use std::f32::consts::TAU;
 
 use egui::epaint::{PathStroke, TextShape};
-use egui::{CornerRadius, Mesh, Painter, Rect, Sense, Shape, Stroke, StrokeKind, Ui, pos2, vec2};
+use egui::{CornerRadius, Mesh, Painter, Rect, Sense, Shape, Stroke, Ui, pos2, vec2};
 
 use super::axis::{self, SPANS};
 use super::columns::{self, Column};
@@ -84,13 +84,7 @@ impl View {
 
     fn grid(&self, painter: &Painter, live: &Live) {
         let plot = self.plot;
-        painter.rect(
-            plot,
-            CornerRadius::same(4),
-            theme::WELL,
-            Stroke::new(1.0, theme::EDGE),
-            StrokeKind::Outside,
-        );
+        theme::plot(painter, plot);
         let quarters = if plot.height() > 110.0 { 4 } else { 2 };
         for i in 0..=quarters {
             let p = i as f32 / quarters as f32;

@@ -1,9 +1,8 @@
 //! A project's settings, as the host brings them.
 //!
-//! Read here and not by nice-plug, which takes numbers as they come (a threshold of 1e30, after
-//! which nothing would ever alert), and which on any thread but the one that created the instance
-//! leaves a task to a worker shared by all instances: if the instance goes first, that ends the
-//! worker, and the last instance to go then panics where no panic may be, and takes the host with it.
+//! Read here and not by nice-plug, which on any thread but the one that created the instance leaves
+//! a task to a worker shared by all instances: if the instance goes first, that ends the worker, and
+//! the last instance to go then panics where no panic may be, and takes the host with it.
 
 use nice_plug::params::persist::deserialize_field;
 use nice_plug::plugin::{ParamValue, PluginState};
