@@ -26,6 +26,7 @@ fn named_front_end(name: &str) -> FrontEnd {
             ..front_end()
         },
         "uncentred" => FrontEnd { padding: Padding::None, ..front_end() },
+        "linear" => FrontEnd { n_fft: 512, win_length: 400, mel_scale: MelScale::Linear, ..front_end() },
         other => panic!("no front end {other}"),
     }
 }
@@ -62,7 +63,7 @@ fn equals_librosa() {
     let vectors = vectors("librosa.npz");
     for signal in ["sines", "sweep", "noise", "speech_like"] {
         let samples = &vectors[&format!("{signal}/y")];
-        for name in ["published_224", "published_128", "default", "short_htk", "uncentred"] {
+        for name in ["published_224", "published_128", "default", "short_htk", "uncentred", "linear"] {
             let spec = named_front_end(name);
             let (expected, found) = (&vectors[&format!("{signal}/{name}")], frames(&spec, samples));
             // Every frame that is centred inside the stream: librosa has one more at its very end.

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Frequency scale on which the mel bands are equidistant.
+/// Frequency scale on which the bands are equidistant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "onnx", derive(serde::Deserialize), serde(rename_all = "lowercase"))]
 pub enum MelScale {
@@ -11,6 +11,9 @@ pub enum MelScale {
     Slaney,
     /// 2595·log10(1 + f/700) (HTK; librosa `htk=True`).
     Htk,
+    /// Hertz: bands of one width (the filter bank of LFCC; Sahidullah et al., Interspeech 2015).
+    /// Keeps the detail above 3 kHz that a mel scale smooths away and that vocoders get wrong.
+    Linear,
 }
 
 /// Scaling of each triangular mel filter.

@@ -74,7 +74,7 @@ impl FrontEnd {
     }
 }
 
-/// `n_mels + 2` band edges in Hz, equidistant in mel (librosa `mel_frequencies`).
+/// `n_mels + 2` band edges in Hz, equidistant on the front end's scale (librosa `mel_frequencies`).
 fn band_edges(spec: &FrontEnd) -> Vec<f64> {
     let (low, high) = (to_mel(spec.f_min, spec.mel_scale), to_mel(spec.f_max, spec.mel_scale));
     let step = (high - low) / (spec.n_mels + 1) as f64;
@@ -95,6 +95,7 @@ fn to_mel(hz: f64, scale: MelScale) -> f64 {
         MelScale::Htk => 2595.0 * (1.0 + hz / 700.0).log10(),
         MelScale::Slaney if hz >= LOG_FROM_HZ => LOG_FROM_MEL + (hz / LOG_FROM_HZ).ln() / log_step(),
         MelScale::Slaney => hz / HZ_PER_MEL,
+        MelScale::Linear => hz,
     }
 }
 
@@ -103,5 +104,6 @@ fn to_hz(mel: f64, scale: MelScale) -> f64 {
         MelScale::Htk => 700.0 * (10_f64.powf(mel / 2595.0) - 1.0),
         MelScale::Slaney if mel >= LOG_FROM_MEL => LOG_FROM_HZ * (log_step() * (mel - LOG_FROM_MEL)).exp(),
         MelScale::Slaney => HZ_PER_MEL * mel,
+        MelScale::Linear => mel,
     }
 }

@@ -22,6 +22,7 @@ FRONT_ENDS = {
     "default": dict(n_fft=1024, hop_length=160, n_mels=128),
     "short_htk": dict(n_fft=512, hop_length=128, win_length=400, n_mels=40, fmin=60.0, fmax=7600.0, htk=True, norm=None),
     "uncentred": dict(n_fft=1024, hop_length=160, n_mels=128, center=False),
+    "linear": dict(n_fft=512, hop_length=160, win_length=400, n_mels=128),
 }
 
 
@@ -45,6 +46,11 @@ def signals():
     yield "speech_like", 0.5 * speech / np.abs(speech).max()
 
 
+def linear_frequencies(n_mels, *, fmin, fmax, htk):
+    """librosa has no linear bank: its own, with edges equidistant in Hz."""
+    return np.linspace(fmin, fmax, n_mels)
+
+
 def log_mel(y, options):
     mel = librosa.feature.melspectrogram(y=y, sr=RATE, pad_mode="constant", dtype=np.float64, **options)
     return librosa.power_to_db(mel, ref=1.0, amin=1e-10, top_db=None).T
@@ -66,6 +72,7 @@ for name, y in signals():
     y = y.astype(np.float32)
     arrays[f"{name}/y"] = y
     for front_end, options in FRONT_ENDS.items():
+        librosa.filters.mel_frequencies = linear_frequencies if front_end == "linear" else librosa.mel_frequencies
         exact = log_mel(y.astype(np.float64), options)
         single = librosa.power_to_db(
             librosa.feature.melspectrogram(y=y, sr=RATE, pad_mode="constant", **options), top_db=None
