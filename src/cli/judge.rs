@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_channel::bounded;
 
 use super::decode::Audio;
+use super::sound::Sound;
 use crate::dsp::ChannelChoice;
 use crate::engine::{Event, OfflineStream, ScorerPool, StreamConfig, WindowScore};
 use crate::rt::Scores;
@@ -115,25 +116,65 @@ fn take(judgement: &mut Judgement, event: Event) {
     }
 }
 
+/// Judges sound in memory; the same as its file.
+pub fn judge_sound(sound: &Sound, pool: &ScorerPool, settings: Settings) -> Judgement {
+    let mut judgement = Judgement {
+        rate: sound.rate,
+        channels: sound.channels.len(),
+        duration_s: sound.seconds(),
+        problem: sound.problem.clone(),
+        ..Judgement::default()
+    };
+    // Without a channel the file could not be opened, and the problem says why.
+    if !sound.channels.is_empty()
+        && let Err(problem) = hear(sound, pool, settings, &mut judgement)
+    {
+        judgement.problem = Some(problem);
+    }
+    judgement
+}
+
+fn hear(
+    sound: &Sound,
+    pool: &ScorerPool,
+    settings: Settings,
+    judgement: &mut Judgement,
+) -> Result<(), String> {
+    let config = StreamConfig { channel: settings.channel, ..StreamConfig::at(f64::from(sound.rate)) };
+    let mut stream = OfflineStream::new(pool, config, settings.hop_s).map_err(|error| error.to_string())?;
+    let pushed = stream.push(&sound.channels, |event| take(judgement, event));
+    pushed.map_err(|error| error.to_string())?;
+    stream.finish(|event| take(judgement, event)).map_err(|error| error.to_string())
+}
+
 /// Judges files on as many threads as there are cores; `sink` gets them in the order of `paths`.
 pub fn judge_files(
     paths: &[PathBuf],
     pool: &ScorerPool,
     settings: Settings,
-    mut sink: impl FnMut(usize, Judgement),
+    sink: impl FnMut(usize, Judgement),
 ) {
-    let threads = rayon::current_num_threads().min(paths.len());
+    in_order(paths, |path| judge_file(path, pool, settings, |_, _| {}), sink);
+}
+
+/// Works on `items` on as many threads as there are cores; `sink` gets what comes out in their order.
+pub fn in_order<T: Sync, R: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> R + Sync,
+    mut sink: impl FnMut(usize, R),
+) {
+    let threads = rayon::current_num_threads().min(items.len());
     let next = AtomicUsize::new(0);
     let (results, received) = bounded(threads);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            let (results, next) = (results.clone(), &next);
+            let (results, next, work) = (results.clone(), &next, &work);
             scope.spawn(move || {
-                while let Some((i, path)) = {
+                while let Some((i, item)) = {
                     let i = next.fetch_add(1, Ordering::Relaxed);
-                    paths.get(i).map(|path| (i, path))
+                    items.get(i).map(|item| (i, item))
                 } {
-                    if results.send((i, judge_file(path, pool, settings, |_, _| {}))).is_err() {
+                    if results.send((i, work(item))).is_err() {
                         return;
                     }
                 }
@@ -142,10 +183,10 @@ pub fn judge_files(
         drop(results);
         let mut waiting = BTreeMap::new();
         let mut due = 0;
-        for (i, judgement) in received {
-            waiting.insert(i, judgement);
-            while let Some(judgement) = waiting.remove(&due) {
-                sink(due, judgement);
+        for (i, result) in received {
+            waiting.insert(i, result);
+            while let Some(result) = waiting.remove(&due) {
+                sink(due, result);
                 due += 1;
             }
         }

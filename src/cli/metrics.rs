@@ -83,6 +83,46 @@ impl Metrics {
     }
 }
 
+/// A share and its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Rate {
+    /// The share counted.
+    pub share: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+}
+
+impl Rate {
+    /// `part` of `whole` independent trials (Wilson, Journal of the American Statistical
+    /// Association 22, 1927); `None` of nothing.
+    pub fn of(part: usize, whole: usize) -> Option<Self> {
+        const Z: f64 = 1.959_964;
+        if whole == 0 {
+            return None;
+        }
+        let (n, share) = (whole as f64, part as f64 / whole as f64);
+        let scale = 1.0 + Z * Z / n;
+        let middle = (share + Z * Z / (2.0 * n)) / scale;
+        let half = Z / scale * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+        // The share itself bounds them: rounding must not put it outside.
+        Some(Self { share, low: (middle - half).clamp(0.0, share), high: (middle + half).clamp(share, 1.0) })
+    }
+}
+
+impl Metrics {
+    /// Share of bona fide trials called spoof.
+    pub fn false_alarms(&self) -> Option<Rate> {
+        Rate::of(self.confusion[0][1], self.bonafide)
+    }
+
+    /// Share of spoof trials called bona fide.
+    pub fn misses(&self) -> Option<Rate> {
+        Rate::of(self.confusion[1][0], self.spoof)
+    }
+}
+
 /// Share of sorted `scores` that lie below `x`.
 fn below(scores: &[f32], x: f32) -> f64 {
     scores.partition_point(|score| *score < x) as f64 / scores.len() as f64
@@ -182,6 +222,18 @@ mod tests {
         assert_eq!((metrics.auc, metrics.cllr), (Some(0.5), Some(1.0)));
         assert!(metrics.ece.unwrap() < 1e-9);
         assert_eq!(metrics.eer, Some(0.5));
+    }
+
+    /// scipy 1.17: binomtest(7, 20).proportion_ci(method='wilson'), and of (0, 10).
+    #[test]
+    fn wilson_intervals() {
+        let close = |rate: Option<Rate>, low: f64, high: f64| {
+            let rate = rate.unwrap();
+            assert!((rate.low - low).abs() < 1e-4 && (rate.high - high).abs() < 1e-4, "{rate:?}");
+        };
+        close(Rate::of(7, 20), 0.1812, 0.5671);
+        close(Rate::of(0, 10), 0.0, 0.2775);
+        assert_eq!(Rate::of(0, 0), None);
     }
 
     #[test]

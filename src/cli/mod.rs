@@ -1,13 +1,19 @@
 //! The command line: `bonafide`.
 
 mod decode;
+mod degrade;
+mod drawing;
 mod eval;
 mod features;
 mod judge;
 mod metrics;
+mod model;
 mod options;
+mod probe;
 mod report;
 mod scan;
+mod sound;
+mod stats;
 
 use std::process::ExitCode;
 
@@ -29,6 +35,7 @@ enum Command {
     Scan(scan::Scan),
     Eval(eval::Eval),
     Features(features::Features),
+    Model(model::ModelCommand),
 }
 
 /// Runs the command line. Exit codes: 0 done, nothing flagged; 1 something flagged (`scan`);
@@ -38,6 +45,7 @@ pub fn run() -> ExitCode {
         Command::Scan(scan) => scan.run(),
         Command::Eval(eval) => eval.run(),
         Command::Features(features) => features.run(),
+        Command::Model(model) => model.run(),
     };
     result.unwrap_or_else(|problem| {
         eprintln!("bonafide: {problem}");

@@ -59,7 +59,11 @@ impl ImageBuilder {
     }
 
     fn colour(&self, gray: Plane) -> Vec<Plane> {
-        let eight_bit = |x: f32| if self.spec.eight_bit { (x * 255.0).round() / 255.0 } else { x };
+        let eight_bit = |x: f32| match (self.spec.eight_bit, self.spec.round_down) {
+            (false, _) => x,
+            (true, false) => (x * 255.0).round() / 255.0,
+            (true, true) => (x * 255.0).floor() / 255.0,
+        };
         let channel = |c: usize| {
             let pixel = |x: &f32| self.spec.colour_map.rgb(*x).map_or_else(|| eight_bit(*x), |rgb| rgb[c]);
             Plane { pixels: gray.pixels.iter().map(pixel).collect(), ..gray }

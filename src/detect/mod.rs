@@ -1,5 +1,7 @@
 //! From a window of log-mel frames to a calibrated score.
 
+#[cfg(feature = "cli")]
+mod convnext;
 mod engine;
 mod gate;
 mod image;
@@ -7,10 +9,12 @@ mod onnxruntime;
 mod scorer;
 mod tract;
 
+#[cfg(feature = "cli")]
+pub use convnext::write_convnext;
 pub use engine::{Detector, EngineChoice, library_candidates};
 pub use gate::{Speech, SpeechGate};
 pub use image::ImageBuilder;
-pub use scorer::Scorer;
+pub use scorer::{Scorer, open_detector};
 
 /// Probability of spoof for a log-likelihood ratio in nats at equal priors, kept to 0.01..=0.99:
 /// no finite evidence makes certain.

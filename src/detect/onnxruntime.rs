@@ -22,7 +22,7 @@ pub(super) struct OnnxRuntime {
 
 /// A loaded library. ort allows one environment for each, ever, so it lives as long as the process.
 pub(super) struct Library {
-    environment: Environment,
+    pub environment: Environment,
     version: String,
 }
 

@@ -24,7 +24,7 @@ impl Scorer {
     /// A model that the engine can't read, whose shapes differ from the manifest's, or whose
     /// output is not two finite numbers.
     pub fn open(model: Arc<Model>, choice: EngineChoice) -> Result<Self, ModelError> {
-        let (mut detector, note) = open(&model, choice)?;
+        let (mut detector, note) = open_detector(&model, choice)?;
         detector.logits(&vec![0.0; model.manifest.input_shape().iter().product()])?;
         let image = ImageBuilder::new(&model.manifest);
         Ok(Self { model, detector, image, note })
@@ -62,8 +62,15 @@ impl Scorer {
     }
 }
 
-/// Opens a model; with it comes a note if another engine than the preferred one was taken.
-fn open(model: &Model, choice: EngineChoice) -> Result<(Box<dyn Detector>, Option<String>), ModelError> {
+/// Opens a model for input tensors; with it comes a note if another engine than the preferred one
+/// was taken.
+///
+/// # Errors
+/// A model that the engine can't read, or whose shapes differ from the manifest's.
+pub fn open_detector(
+    model: &Model,
+    choice: EngineChoice,
+) -> Result<(Box<dyn Detector>, Option<String>), ModelError> {
     let tract = || Tract::open(model).map(|detector| Box::new(detector) as Box<dyn Detector>);
     let onnxruntime = || OnnxRuntime::open(model).map(|d| Box::new(d) as Box<dyn Detector>);
     match choice {

@@ -69,6 +69,11 @@ pub enum Reference {
     Max(MaxWord),
 }
 
+impl Reference {
+    /// See [`Reference::Max`].
+    pub const MAX: Self = Self::Max(MaxWord::Max);
+}
+
 /// The word `"max"`.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -134,6 +139,10 @@ pub struct Image {
     /// Pixels are rounded to 8 bit, as in an image file.
     #[serde(default)]
     pub eight_bit: bool,
+    /// … but down, as NumPy's `astype(uint8)` does, not to the nearest. Only for gray: a colour map
+    /// has 8-bit entries.
+    #[serde(default)]
+    pub round_down: bool,
     /// Resize of the whole image.
     #[serde(default)]
     pub resize: Option<Resize>,

@@ -2,6 +2,8 @@
 
 mod colour_map;
 mod error;
+#[cfg(feature = "cli")]
+pub mod import;
 mod manifest;
 mod store;
 
@@ -11,4 +13,4 @@ pub use manifest::{
     Calibration, Evidence, Gate, Image, Label, Manifest, ModelInfo, Output, Reference, Resize, ResizeFilter,
     Size, Window,
 };
-pub use store::Model;
+pub use store::{Model, sha256};

@@ -125,7 +125,7 @@ impl Model {
     }
 
     fn check(origin: &str, manifest: &Manifest, onnx: &[u8], cure: &str) -> Result<(), ModelError> {
-        let found = hex(Sha256::digest(onnx));
+        let found = sha256(onnx);
         let expected = manifest.model.sha256.to_ascii_lowercase();
         if found == expected {
             return Ok(());
@@ -144,6 +144,11 @@ impl Model {
 
 fn identity(manifest_text: &str, manifest: &Manifest) -> String {
     hex(Sha256::new().chain_update(manifest_text).chain_update(&manifest.model.sha256).finalize())
+}
+
+/// SHA-256 of `bytes`, 64 hex digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(Sha256::digest(bytes))
 }
 
 fn hex(digest: impl AsRef<[u8]>) -> String {

@@ -10,6 +10,7 @@ mod hosts;
 mod install;
 mod ort;
 mod prove;
+mod python;
 mod record;
 mod sample;
 mod scan;
@@ -25,7 +26,9 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND [ARGS…]
 
   scan [ARGS…]      build everything and run `bonafide scan ARGS…`; makes a sample if no FILE is given
-  test [ARGS…]      run all tests; with ARGS, only `cargo test --workspace --release ARGS…`
+  test [--no-python] [ARGS…]
+                    run all tests; with ARGS, only `cargo test --workspace --release ARGS…`; tests
+                    that train models get a Python environment, made once (3 GB to fetch)
   speech-check      scan real people, machine voices and the dev corpus, as far as they are here
   sample [OUT.wav]  make a machine voice to scan (default: target/sample.wav)
   bundle            build the plugin: target/bundled/Bonafide.clap and Bonafide.vst3
@@ -39,6 +42,7 @@ Usage: cargo xtask COMMAND [ARGS…]
 
 Environment:
   PYTHON            the Python whose pip fetches ONNX Runtime (default: python3)
+  BONAFIDE_PYTHON   a Python with models/training/requirements.txt: no environment is made
   BONAFIDE_ORT      an ONNX Runtime library of your own: nothing is fetched
   CARGO_TARGET_DIR  where Cargo builds, as always";
 

@@ -5,10 +5,9 @@
 //! `onnxruntime-VERSION.RECORD`. That file is written last, so the set is complete if it is there.
 
 use crate::cargo::Workspace;
-use crate::record;
+use crate::{python, record};
 use anyhow::{Context, Result, anyhow, bail};
 use std::env;
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -113,15 +112,9 @@ fn fetch(home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The Python to use.
-pub fn python() -> OsString {
-    let default = if cfg!(windows) { "python" } else { "python3" };
-    env::var_os("PYTHON").unwrap_or_else(|| default.into())
-}
-
 /// Has pip download the wheel into `folder`; returns its path.
 fn download(folder: &Path) -> Result<PathBuf> {
-    let python = python();
+    let python = python::interpreter();
     let output = Command::new(&python)
         .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
         .args(["--implementation", "cp", "--python-version", WHEEL_PYTHON])

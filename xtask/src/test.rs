@@ -1,7 +1,7 @@
 //! All tests, in one command.
 
 use crate::cargo::{self, Workspace};
-use crate::{ort, tool};
+use crate::{ort, python, tool};
 use anyhow::Result;
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,25 +13,39 @@ const EVERYTHING: &[&str] = &["test", "--workspace", "--release", "--no-fail-fas
 /// The real-time half stands alone: nothing of models, files or screens is in its tree.
 const CORE_ALONE: &[&str] = &["test", "--release", "--no-default-features", "--lib"];
 
+/// Does without the Python environment.
+const NO_PYTHON: &str = "--no-python";
+
 /// Runs all tests; with `args`, only those that `args` select.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    let (without_python, args) = match args.split_first() {
+        Some((first, rest)) if first == NO_PYTHON => (true, rest),
+        _ => (false, args),
+    };
     ort::ensure_or_warn(workspace);
-    say_what_is_absent(workspace);
-    let mut passed = cargo_passes(EVERYTHING, args)?;
+    let python = if without_python { None } else { python::ensure_or_warn(workspace) };
+    let python = python.as_deref();
+    say_what_is_absent(workspace, python);
+    let mut passed = cargo_passes(EVERYTHING, args, python)?;
     if args.is_empty() {
-        passed &= cargo_passes(CORE_ALONE, &[])?;
+        passed &= cargo_passes(CORE_ALONE, &[], python)?;
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn cargo_passes(fixed: &[&str], args: &[String]) -> Result<bool> {
+fn cargo_passes(fixed: &[&str], args: &[String], python: Option<&Path>) -> Result<bool> {
     let args: Vec<&str> = fixed.iter().copied().chain(args.iter().map(String::as_str)).collect();
     eprintln!("\n$ cargo {}", args.join(" "));
-    Ok(tool::status(cargo::command().args(args))? == 0)
+    let mut cargo = cargo::command();
+    match python {
+        Some(python) => cargo.env(python::VARIABLE, python),
+        None => cargo.env_remove(python::VARIABLE),
+    };
+    Ok(tool::status(cargo.args(args))? == 0)
 }
 
 /// Tests that need these pass without them, by doing nothing: that must not go unseen.
-fn say_what_is_absent(workspace: &Workspace) {
+fn say_what_is_absent(workspace: &Workspace, python: Option<&Path>) {
     for (name, here, purpose) in [
         ("espeak-ng", tool::has_espeak(), "machine voices"),
         ("ffmpeg", tool::is_here("ffmpeg", "-version"), "files in every format"),
@@ -40,6 +54,7 @@ fn say_what_is_absent(workspace: &Workspace) {
             Path::new("/usr/share/sounds/alsa").is_dir(),
             "recordings of people",
         ),
+        ("a Python environment", python.is_some(), "PyTorch and librosa"),
         ("../shared/corpus", workspace.corpus().is_some(), "the corpus of real and fake speech"),
     ] {
         if !here {

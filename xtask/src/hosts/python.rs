@@ -3,7 +3,7 @@
 use super::Kit;
 use super::process::{at_home, run};
 use super::report::Report;
-use crate::ort;
+use crate::python;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::process::Command;
@@ -31,11 +31,9 @@ pub fn try_host(kit: &Kit, package: &str, report: &mut Report) -> Result<()> {
 /// The Python of an environment of our own, made if need be.
 pub fn venv(kit: &Kit) -> Result<PathBuf> {
     let folder = kit.folder.join("venv");
-    let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    let python = python::within(&folder);
     if !python.is_file() {
-        let mut make = Command::new(ort::python());
-        make.args(["-m", "venv"]).arg(folder);
-        run(&mut make, &kit.folder.join("venv.log"), LIMIT)
+        run(&mut python::make_environment(&folder), &kit.folder.join("venv.log"), LIMIT)
             .context("Python can't make a virtual environment (Debian: apt install python3-venv)")?;
     }
     Ok(python)
