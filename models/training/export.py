@@ -1,10 +1,12 @@
-"""Writes a trained ConvNeXt as ONNX (opset 20) and fits its calibration on dev.
+"""Writes a trained network, or several as a committee, as ONNX (opset 20) and calibrates it on dev.
 
-    python export.py --work WORK --name small --output ../bonafide-small.onnx
+    python export.py --work WORK --name small --output WORK/bonafide-small.onnx
+    python export.py --work WORK --name a b c --output WORK/bonafide-committee.onnx
 
 Input `pixel_values` float32 [1, 1, 128, 200], output `logits` float32 [1, 2] ("bonafide",
 "spoof").  The graph is written node by node: pointwise convolutions stay Conv 1x1 on NCHW,
-GELU is one Gelu node, LayerNorm is LayerNormalization between two transposes.  Checks that the
+GELU is one Gelu node, LayerNorm is LayerNormalization between two transposes, BatchNorm is folded
+into the convolution before it.  Checks that the
 file agrees with PyTorch within 1e-4 in ONNX Runtime, then, on dev windows scored by ONNX Runtime,
 fits llr = slope * (spoof - bonafide) + offset with equal class weights (Platt), and prints EER,
 AUC and calibration error with the numbers for the manifest.  `slope` and `offset` make llr a
@@ -46,9 +48,14 @@ class Graph:
         self.nodes.append(helper.make_node(op, list(inputs), [out], name=out, **attributes))
         return out
 
-    def conv(self, x, layer):
+    def conv(self, x, layer, norm=None):
+        """A convolution, with the BatchNorm that follows it folded in."""
+        weight, bias = layer.weight, layer.bias
+        if norm is not None:
+            gain = norm.weight / (norm.running_var + norm.eps).sqrt()
+            weight, bias = weight * gain.view(-1, 1, 1, 1), norm.bias - norm.running_mean * gain
         (a, b), (c, d) = layer.padding, layer.kernel_size
-        return self.node("Conv", x, self.constant(layer.weight), self.constant(layer.bias),
+        return self.node("Conv", x, self.constant(weight), self.constant(bias),
                          kernel_shape=[c, d], strides=list(layer.stride), pads=[a, b, a, b],
                          group=layer.groups)
 
@@ -58,40 +65,69 @@ class Graph:
                       self.constant(layer.bias), axis=-1, epsilon=layer.eps)
         return self.node("Transpose", x, perm=[0, 3, 1, 2])
 
-    def mean(self, x, axes, keep):
-        return self.node("ReduceMean", x, self.constant(np.array(axes, np.int64)), keepdims=keep)
+    def over(self, op, x, axes, keep=0):
+        return self.node(op, x, self.constant(np.array(axes, np.int64)), keepdims=keep)
 
-    def linear(self, x, layer, name):
-        out = self.node("Gemm", x, self.constant(layer.weight), self.constant(layer.bias), transB=1)
-        self.nodes[-1].output[0] = name
-        return out
+    def residual(self, x, layer):
+        y = self.node("Relu", self.conv(x, layer.conv1, layer.norm1))
+        y = self.conv(y, layer.conv2, layer.norm2)
+        if not isinstance(layer.skip, torch.nn.Identity):
+            pool, conv, norm = layer.skip
+            if isinstance(pool, torch.nn.AvgPool2d):
+                size = [pool.kernel_size] * 2
+                x = self.node("AveragePool", x, kernel_shape=size, strides=size, ceil_mode=1)
+            x = self.conv(x, conv, norm)
+        return self.node("Relu", self.node("Add", y, x))
+
+    def block(self, x, layer):
+        y = self.norm(self.conv(x, layer.depthwise), layer.norm)
+        y = self.conv(self.node("Gelu", self.conv(y, layer.expand)), layer.project)
+        return self.node("Add", x, y)
 
     def layer(self, x, layer):
-        if isinstance(layer, torch.nn.Conv2d):
-            return self.conv(x, layer)
+        if isinstance(layer, models.Residual):
+            return self.residual(x, layer)
+        if isinstance(layer, models.Block):
+            return self.block(x, layer)
         if isinstance(layer, models.ChannelNorm):
             return self.norm(x, layer)
         if isinstance(layer, torch.nn.GELU):
             return self.node("Gelu", x)
-        y = self.norm(self.conv(x, layer.depthwise), layer.norm)  # a Block
-        y = self.conv(self.node("Gelu", self.conv(y, layer.expand)), layer.project)
-        return self.node("Add", x, y)
+        return self.conv(x, layer)
+
+    def head(self, x, head):
+        rows = self.conv(x, head.mix)
+        mean = self.over("ReduceMean", rows, [3], 1)
+        apart = self.node("Sub", rows, mean)
+        variance = self.over("ReduceMean", self.node("Mul", apart, apart), [3])
+        small = self.constant(np.float32(1e-4))
+        deviation = self.node("Sqrt", self.node("Add", variance, small))
+        pooled = self.node("Concat", self.over("ReduceMean", x, [2, 3]),
+                           self.over("ReduceMax", x, [2, 3]), self.node("Flatten", mean),
+                           self.node("Flatten", deviation), axis=1)
+        return self.node("Gemm", pooled, self.constant(head.verdict.weight),
+                         self.constant(head.verdict.bias), transB=1)
+
+    def network(self, centred, net):
+        x = centred
+        if isinstance(net, models.ResNet):
+            conv, norm, _ = net.stem
+            x = self.node("Relu", self.conv(x, conv, norm))
+        else:
+            for layer in net.stem:
+                x = self.layer(x, layer)
+        for layer in net.stages:
+            x = self.layer(x, layer)
+        return self.head(x, net.head)
 
 
-def to_onnx(net):
+def to_onnx(committee):
     g = Graph()
     x = "pixel_values"
-    if net.centred:
-        x = g.node("Sub", x, g.mean(x, [3], 1))
-    for layer in [*net.stem, *net.stages]:
-        x = g.layer(x, layer)
-    pooled = []
-    for op, layer in (("ReduceMean", net.norm), ("ReduceMax", net.norm_peak)):
-        y = g.node(op, x, g.constant(np.array([2, 3], np.int64)), keepdims=0)
-        pooled.append(g.node("LayerNormalization", y, g.constant(layer.weight),
-                             g.constant(layer.bias), axis=-1, epsilon=layer.eps))
-    x = g.node("Concat", *pooled, axis=1)
-    g.linear(x, net.head, "logits")
+    x = g.node("Sub", x, g.over("ReduceMean", x, [3], 1))
+    logits = [g.network(x, member) for member in committee.members]
+    g.node("Mean", *logits)
+    g.nodes[-1].output[0] = "logits"
     shape = [1, 1, data.BANDS, data.WINDOW]
     graph = helper.make_graph(
         g.nodes, "bonafide",
@@ -114,13 +150,14 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
     p.add_argument("--work", type=Path, required=True)
-    p.add_argument("--name", required=True)
+    p.add_argument("--name", required=True, nargs="+", help="a run, or several: a committee")
     p.add_argument("--features", default="features")
     p.add_argument("--output", type=Path, required=True)
     p.add_argument("--weights", default="final.pt", choices=["final.pt", "best.pt"])
     args = p.parse_args()
     torch.set_num_threads(1)
-    net = train.load(args.work / "runs" / args.name, "cpu", args.weights)
+    runs = [args.work / "runs" / name for name in args.name]
+    net = models.Committee([train.load(run, "cpu", args.weights) for run in runs]).eval()
     onnx.save(to_onnx(net), args.output)
     run = session(args.output)
 

@@ -1,16 +1,16 @@
-"""The networks: the ConvNeXt that is shipped (student) and the residual network that teaches it.
+"""The networks: ConvNeXts, small residual networks, and committees of them.
 
-Input of both: x [N, 1, 128, T] float32, the normalised log-mel image (row 0 = lowest band, one
-column per 10 ms; T = 200 for a 2-s window).  Output of both: (logits [N, 2] in the order
-("bonafide", "spoof"), auxiliary logits [N, n_aux] over generator tags, only used in training).
+Input: x [N, 1, 128, T] float32, the normalised log-spectral image (row 0 = lowest band, one column
+per 10 ms; T = 200 for a 2-s window).  Output: (logits [N, 2] in the order ("bonafide", "spoof"),
+auxiliary logits [N, n_aux] over generator tags, only used in training).  Every network first takes
+each band's mean over the window away (`centred`) and ends in the same head (`Head`).
 
 ConvNeXt: Liu et al., "A ConvNet for the 2020s" (arXiv:2201.03545): 7x7 depthwise convolution,
 LayerNorm over channels, pointwise expansion by 4, GELU, pointwise projection, residual; four
-stages with a LayerNorm + 2x2/2 convolution between them.  Three differences, all to let it learn
+stages with a LayerNorm + 2x2/2 convolution between them.  Two differences, both to let it learn
 from two hours of speech: the stem is two overlapping 3x3/2 convolutions instead of one 4x4/4
-patch, and the layer scale is left out (equals an initial value of 1).  The head sees the mean and
-the maximum over time and frequency, as the teacher's does.
-Teacher: a pre-activation-free ResNet (He et al., arXiv:1512.03385) with BatchNorm.
+patch, and the layer scale is left out (equals an initial value of 1).
+ResNet: He et al. (arXiv:1512.03385), ten convolutions, BatchNorm.
 """
 
 import torch
@@ -18,7 +18,8 @@ from torch import nn
 from torch.nn import functional as F
 
 LABELS = ("bonafide", "spoof")
-HINT = 384  # size of the teacher's pooled features
+KEPT = 48  # channels whose place in frequency the head knows
+HINT = 768  # size of a ResNet's pooled features, which a ConvNeXt learns to predict
 CONVNEXT = {
     "small": dict(dims=(32, 64, 128, 256), depths=(2, 2, 4, 2)),
     "nano": dict(dims=(24, 48, 96, 192), depths=(2, 2, 4, 2)),
@@ -79,6 +80,31 @@ class Block(nn.Module):
         return x + self.drop(y)
 
 
+class Head(nn.Module):
+    """[N, C, F, T] -> pooled features and both outputs: mean and maximum over all, and, of KEPT
+    mixed channels, mean and standard deviation over time in each row of frequencies: a vocoder's
+    fault sits at a certain frequency, and a plain mean forgets which."""
+
+    def __init__(self, channels, rows, n_aux, dropout):
+        super().__init__()
+        width = 2 * channels + 2 * KEPT * rows
+        self.mix = nn.Conv2d(channels, KEPT, 1)
+        self.dropout = nn.Dropout(dropout)
+        self.verdict = nn.Linear(width, len(LABELS))
+        self.aux = nn.Linear(width, max(1, n_aux))
+
+    def pool(self, x):
+        rows = self.mix(x).float()
+        mean = rows.mean(3, keepdim=True)
+        deviation = ((rows - mean).square().mean(3) + 1e-4).sqrt()
+        return torch.cat([x.mean((2, 3)).float(), x.amax((2, 3)).float(),
+                          mean.flatten(1), deviation.flatten(1)], 1)
+
+    def forward(self, pooled):
+        pooled = self.dropout(pooled)
+        return self.verdict(pooled), self.aux(pooled)
+
+
 class ConvNeXt(nn.Module):
     def __init__(self, dims, depths, n_aux, drop_path=0.02, dropout=0.1):
         super().__init__()
@@ -93,13 +119,9 @@ class ConvNeXt(nn.Module):
                 layers += [ChannelNorm(before), nn.Conv2d(before, dim, 2, stride=2)]
             layers += [Block(dim, rates.pop(0)) for _ in range(depth)]
             before = dim
-        self.stages = nn.Sequential(*layers)
-        self.norm = nn.LayerNorm(before, eps=1e-6)
-        self.norm_peak = nn.LayerNorm(before, eps=1e-6)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * before, len(LABELS))
-        self.aux = nn.Linear(2 * before, max(1, n_aux))
-        self.hint = nn.Linear(2 * before, HINT)
+        self.stages = nn.Sequential(*layers, ChannelNorm(before))
+        self.head = Head(before, 4, n_aux, dropout)
+        self.hint = nn.Linear(self.head.verdict.in_features, HINT)
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.trunc_normal_(module.weight, std=0.02)
@@ -111,11 +133,9 @@ class ConvNeXt(nn.Module):
                 module.project.weight.data.mul_(0.5)
 
     def forward(self, x):
-        x = self.stages(self.stem(centred(x) if self.centred else x))
-        x = torch.cat([self.norm(x.mean((2, 3))), self.norm_peak(x.amax((2, 3)))], 1)
-        self.pooled = self.hint(x) if self.training else None
-        x = self.dropout(x)
-        return self.head(x), self.aux(x)
+        pooled = self.head.pool(self.stages(self.stem(centred(x))))
+        self.pooled = self.hint(pooled) if self.training else None
+        return self.head(pooled)
 
 
 class Residual(nn.Module):
@@ -144,20 +164,25 @@ class ResNet(nn.Module):
             layers.append(Residual(before, dim, 2))
             before = dim
         self.stages = nn.Sequential(*layers)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * before, len(LABELS))
-        self.aux = nn.Linear(2 * before, max(1, n_aux))
+        self.head = Head(before, 4, n_aux, dropout)
 
     def forward(self, x):
-        x = self.stages(self.stem(centred(x) if self.centred else x))
-        x = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
-        self.pooled = x
-        x = self.dropout(x)
-        return self.head(x), self.aux(x)
+        self.pooled = self.head.pool(self.stages(self.stem(centred(x))))
+        return self.head(self.pooled)
 
 
-def build(name, n_aux=0, centred=True):
-    """A network by name: "resnet" or one of CONVNEXT; with or without `centred` before it."""
-    net = ResNet(n_aux) if name == "resnet" else ConvNeXt(**CONVNEXT[name], n_aux=n_aux)
-    net.centred = centred
-    return net
+class Committee(nn.Module):
+    """Several networks as one: the mean of their logits.  No training of its own."""
+
+    def __init__(self, members):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x):
+        outputs = [member(x)[0] for member in self.members]
+        return sum(outputs) / len(outputs), None
+
+
+def build(name, n_aux=0):
+    """A network by name: "resnet" or one of CONVNEXT."""
+    return ResNet(n_aux) if name == "resnet" else ConvNeXt(**CONVNEXT[name], n_aux=n_aux)

@@ -11,7 +11,7 @@ Loss = cross-entropy with label smoothing (0.05) on the mixed-up labels
      + 0.3 x cross-entropy over generator tags (fakes only; gets a ConvNeXt off the ground)
      + distillation: KL divergence to the mean softened output of the teachers, same input, and
        the relative squared error of the first teacher's pooled features (from a linear layer).
-Evaluation: dev and (with --hold-out) the harder fold of data.py that training then leaves out.
+Evaluation: dev and (with --hold-out) the harder folds of data.py that training then leaves out.
 """
 
 import argparse
@@ -38,24 +38,23 @@ def arguments():
     p.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--name", required=True)
-    p.add_argument("--model", default="small", choices=["resnet", *models.CONVNEXT])
+    p.add_argument("--model", default="resnet", choices=["resnet", *models.CONVNEXT])
     p.add_argument("--teacher", nargs="*", default=[], help="names of finished runs")
     p.add_argument("--start-from", help="name of a run whose weights to begin with")
-    p.add_argument("--steps", type=int, default=2000)
+    p.add_argument("--steps", type=int, default=1500)
     p.add_argument("--minutes", type=float, default=1e9, help="end (and cool down) by then")
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--rate", type=float, default=2e-3)
     p.add_argument("--decay", type=float, default=0.05)
-    p.add_argument("--mixup", type=float, default=0.4, help="share of batches")
-    p.add_argument("--strength", type=float, default=1.0, help="of the on-the-fly augmentation")
+    p.add_argument("--mixup", type=float, default=0.3, help="share of batches")
+    p.add_argument("--strength", type=float, default=0.7, help="of the on-the-fly augmentation")
     p.add_argument("--ramp", type=float, default=0.4, help="share of the run that starts gently")
-    p.add_argument("--clean-share", type=float, default=0.2, help="of undegraded clips")
+    p.add_argument("--clean-share", type=float, default=0.35, help="of undegraded clips")
     p.add_argument("--same-source", type=float, default=0.6, help="share of same-source pairs")
-    p.add_argument("--uncentred", action="store_true", help="keep each band's mean")
     p.add_argument("--distil", type=float, default=0.6, help="weight of the teachers' loss")
     p.add_argument("--hint", type=float, default=0.5, help="weight of the teacher's features")
     p.add_argument("--average", type=float, default=0.997, help="decay of the weight average")
-    p.add_argument("--hold-out", action="store_true", help="leave the harder fold out")
+    p.add_argument("--hold-out", action="store_true", help="leave the harder folds out")
     p.add_argument("--evaluate-every", type=int, default=300)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=1)
@@ -67,7 +66,7 @@ def arguments():
 def load(folder, device, file="final.pt"):
     """A finished run: network in evaluation mode."""
     saved = torch.load(folder / file, map_location=device)
-    net = models.build(saved["model"], saved["n_aux"], saved["centred"])
+    net = models.build(saved["model"], saved["n_aux"])
     net.load_state_dict(saved["weights"])
     return net.eval().to(device, memory_format=torch.channels_last)
 
@@ -86,12 +85,14 @@ def scores(net, db, device, size=64):
 
 
 def evaluate(net, sets, device):
-    """{set name: (EER per window, EER per file)} in percent."""
+    """{set name: (EER per window, EER per file, AUC per window, AUC per file)} in percent."""
     result = {}
     for name, (db, owner, labels) in sets.items():
         s = scores(net, db, device)
-        result[name] = (100 * metrics.eer(s, labels[owner])[0],
-                        100 * metrics.eer(metrics.per_file(s, owner), labels)[0])
+        files = metrics.per_file(s, owner)
+        result[name] = tuple(100 * value for value in (
+            metrics.eer(s, labels[owner])[0], metrics.eer(files, labels)[0],
+            metrics.auc(s, labels[owner]), metrics.auc(files, labels)))
     return result
 
 
@@ -110,10 +111,11 @@ def main():
             if r["path"] in degraded.index:
                 copies.setdefault(r["clip"], []).append(r["path"])
     train = [r for r in rows if r["split"] == "train"]
-    held = [r for r in train if r["source_repo"] in data.HARD_FOLD]
+    held = {name: [r for r in train if r["source_repo"] in sources]
+            for name, sources in data.HARD_FOLDS.items()}
     tags = sorted({r["generator"] for r in train if r["label"] == "fake"})
     if args.hold_out:
-        train = [r for r in train if r["source_repo"] not in data.HARD_FOLD]
+        train = [r for r in train if not any(r in fold for fold in held.values())]
 
     def fold(chosen, store, path=lambda r: r["path"]):
         db, owner = data.evaluation_windows(store, [{"path": path(r)} for r in chosen])
@@ -121,10 +123,11 @@ def main():
 
     sets = {"dev": fold([r for r in rows if r["split"] == "dev"], clean)}
     if args.hold_out:
-        sets["hard"] = fold(held, clean)
-        sets["hard-degraded"] = fold(held, degraded, lambda r: copies[r["path"]][0])
+        for name, chosen in held.items():
+            sets[name] = fold(chosen, clean)
+            sets[name + "-degraded"] = fold(chosen, degraded, lambda r: copies[r["path"]][0])
 
-    net = models.build(args.model, len(tags), not args.uncentred)
+    net = models.build(args.model, len(tags))
     net = net.to(device, memory_format=torch.channels_last)
     if args.start_from:
         net.load_state_dict(load(args.work / "runs" / args.start_from, device).state_dict())
@@ -151,7 +154,6 @@ def main():
 
     def store(path, **extra):
         torch.save({"model": args.model, "n_aux": len(tags), "step": step,
-                    "centred": net.centred,
                     "weights": average.state_dict(), **extra}, path)
 
     bar = tqdm(total=args.steps, initial=step, mininterval=5, smoothing=0.1, ncols=100)
@@ -213,7 +215,7 @@ def main():
         if step % args.evaluate_every == 0 or finished:
             result = evaluate(average, sets, device)
             line = dict(step=step, minutes=round(minutes, 1), loss=round(hard, 3),
-                        **{k: [round(v, 1) for v in pair] for k, pair in result.items()})
+                        **{k: [round(v, 1) for v in values] for k, values in result.items()})
             with open(run / "log.jsonl", "a") as f:
                 f.write(json.dumps(line) + "\n")
             tqdm.write(json.dumps(line))

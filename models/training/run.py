@@ -1,0 +1,109 @@
+"""The default model from nothing: every step of README.md, in order.
+
+    python run.py --work WORK                      # the default model: hours
+    python run.py --work WORK --small              # the same steps in minutes, on synthetic speech
+
+Started again, it goes on with the step that was interrupted; the steps themselves resume too.  A
+step whose command has changed runs again, and so do all after it.  The model and its manifest end
+up as WORK/bonafide-small.onnx and .toml; copied to models/, they are the default.
+"""
+
+import argparse
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# A step each: a command line, words in braces filled in from below and from the options.  What
+# export.py prints becomes the manifest.
+STEPS = """
+python synthetic.py {corpus}                                                                # small
+python augment.py --corpus {corpus} --work {work} --copies {copies}
+bonafide features {corpus}/manifest.csv --root {corpus} --out {work}/features/clean
+bonafide features {work}/aug/list.csv --root {work}/aug --out {work}/features/degraded
+python train.py --corpus {corpus} --work {work} --name teacher --model resnet --steps {teacher} --strength 0.4 --clean-share 0.35 --mixup 0.3 --evaluate-every {every}
+python train.py --corpus {corpus} --work {work} --name small --model tiny --steps {student} --strength 0.4 --clean-share 0.35 --mixup 0.2 --teacher teacher --distil 0.7 --evaluate-every {every}
+python export.py --corpus {corpus} --work {work} --name small --weights best.pt --output {work}/bonafide-small.onnx
+bonafide eval --model {work}/bonafide-small.toml --split dev {corpus}/manifest.csv --scores {work}/scores.csv
+"""
+FULL = dict(copies=8, teacher=3000, student=7000, every=300)
+SMALL = dict(copies=2, teacher=60, student=60, every=30)
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--work", type=Path, required=True, help="folder outside the repository, 6 GB")
+    p.add_argument("--corpus", type=Path, help="default: ../shared/corpus, or synthetic if --small")
+    p.add_argument("--small", action="store_true", help="few steps: a test of the pipeline")
+    p.add_argument("--bonafide", help="the program; default: cargo run --release --")
+    return p.parse_args()
+
+
+def commands(args):
+    """The steps as lists of words, with what stands for python and bonafide left as it is."""
+    synthetic = args.small and not args.corpus
+    corpus = args.corpus or (args.work / "corpus" if synthetic else HERE / "../../../shared/corpus")
+    words = dict(SMALL if args.small else FULL, work=shlex.quote(str(args.work.resolve())),
+                 corpus=shlex.quote(str(corpus.resolve())))
+    for line in STEPS.strip().splitlines():
+        line, _, condition = line.partition("#")
+        if not condition or synthetic:
+            yield shlex.split(line.format(**words))
+
+
+def program(command, args):
+    """What is run: this Python on a script beside this file, or the program."""
+    if command[0] == "python":
+        return [sys.executable, str(HERE / command[1]), *command[2:]]
+    if args.bonafide:
+        return [args.bonafide, *command[1:]]
+    manifest = str(HERE / "../../Cargo.toml")
+    return ["cargo", "run", "--release", "--quiet", "--manifest-path", manifest, "--", *command[1:]]
+
+
+def run(command, args):
+    """Runs one step; returns what export.py printed, which also goes to the screen."""
+    if "export.py" not in command:
+        subprocess.run(program(command, args), check=True)
+        return None
+    printed = subprocess.run(program(command, args), check=True, stdout=subprocess.PIPE, text=True)
+    print(printed.stdout, end="")
+    return printed.stdout
+
+
+def write_manifest(printed, out):
+    """models/bonafide-small.toml with the values that export.py printed."""
+    text = (HERE / "../bonafide-small.toml").read_text()
+    printed = printed.replace("threshold_probability", "threshold")
+    for key, value in re.findall(r"^(sha256|mean|std|slope|offset|threshold) = ([^#\n]+)", printed,
+                                 re.MULTILINE):
+        text, count = re.subn(rf"^{key} = .*$", f"{key} = {value.strip()}", text, flags=re.MULTILINE)
+        if count != 1:
+            raise SystemExit(f"models/bonafide-small.toml has {count} lines `{key} = …`, not one")
+    out.write_text(text)
+
+
+def main():
+    args = arguments()
+    args.work.mkdir(parents=True, exist_ok=True)
+    log = args.work / "done.json"
+    done = json.loads(log.read_text()) if log.exists() else []
+    steps = list(commands(args))
+    finished = next((i for i, step in enumerate(steps) if done[i:i + 1] != [step]), len(steps))
+    for number, step in enumerate(steps[finished:], finished):
+        print(f"[{number + 1}/{len(steps)}] {shlex.join(step)}", flush=True)
+        try:
+            printed = run(step, args)
+        except (subprocess.CalledProcessError, FileNotFoundError) as error:
+            raise SystemExit(f"step {number + 1} failed ({error}); the same command goes on there")
+        if printed is not None:
+            write_manifest(printed, args.work / "bonafide-small.toml")
+        log.write_text(json.dumps(steps[:number + 1], indent=1))
+    print(f"Done: {args.work / 'bonafide-small.onnx'} and .toml")
+
+
+if __name__ == "__main__":
+    main()
