@@ -9,7 +9,7 @@
 //! | `model` | the manifest: everything that a model wants to be known about itself |
 //! | `detect` | 2-s window → image → logits → calibrated log-likelihood ratio |
 //! | [`engine`] | the stages joined: real-time half, worker half, inference service, offline driver |
-//! | `cli` | `bonafide scan`, `eval`, `features`, `model` |
+//! | `cli` | `bonafide scan`, `listen`, `eval`, `features`, `model` |
 //!
 //! Without features only the real-time core is built (`dsp`, `rt`, `engine::StreamProcessor`):
 //! neither ONNX Runtime nor a command line is in the tree, so the audio thread can't reach them.

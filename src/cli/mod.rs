@@ -6,6 +6,7 @@ mod drawing;
 mod eval;
 mod features;
 mod judge;
+mod listen;
 mod metrics;
 mod model;
 mod options;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use decode::{Audio, DecodeError, EXTENSIONS};
+pub use listen::{PcmSpec, SampleFormat, SoundStream};
 pub use metrics::{Metrics, Trial};
 
 /// Tells whether a voice is a person or a machine.
@@ -33,6 +35,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Scan(scan::Scan),
+    Listen(Box<listen::Listen>),
     Eval(eval::Eval),
     Features(features::Features),
     Model(model::ModelCommand),
@@ -43,6 +46,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Scan(scan) => scan.run(),
+        Command::Listen(listen) => listen.run(),
         Command::Eval(eval) => eval.run(),
         Command::Features(features) => features.run(),
         Command::Model(model) => model.run(),

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::detect::EngineChoice;
 use crate::dsp::ChannelChoice;
-use crate::engine::ScorerPool;
+use crate::engine::{ScorerPool, SharedScorer};
 use crate::model::{Model, ModelError};
 
 /// How audio is judged.
@@ -60,11 +60,19 @@ pub fn unwritten(error: std::io::Error) -> String {
 impl JudgeOptions {
     /// Opens the model on every core.
     pub fn open(&self) -> Result<ScorerPool, ModelError> {
-        let model: Arc<Model> = match &self.model {
-            Some(path) => Model::load(path)?,
-            None => Model::embedded()?,
-        };
-        ScorerPool::open(&model, self.engine)
+        ScorerPool::open(&self.model()?, self.engine)
+    }
+
+    /// Opens the model once, for any number of streams.
+    pub fn open_shared(&self) -> Result<SharedScorer, ModelError> {
+        SharedScorer::open(&self.model()?, self.engine)
+    }
+
+    fn model(&self) -> Result<Arc<Model>, ModelError> {
+        match &self.model {
+            Some(path) => Model::load(path),
+            None => Model::embedded(),
+        }
     }
 
     /// Step between windows in seconds.
@@ -84,6 +92,16 @@ impl JudgeOptions {
             Channel::Left => ChannelChoice::Left,
             Channel::Right => ChannelChoice::Right,
             Channel::Loudest => ChannelChoice::Loudest,
+        }
+    }
+
+    /// Its name on the command line.
+    pub fn channel_name(&self) -> &'static str {
+        match self.channel {
+            Channel::Mid => "mid",
+            Channel::Left => "left",
+            Channel::Right => "right",
+            Channel::Loudest => "loudest",
         }
     }
 }

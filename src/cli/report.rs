@@ -169,15 +169,15 @@ fn peak(windows: &[WindowScore]) -> Option<Peak> {
     Some(Peak { end_s, p_spoof: rounded(probability(llr)) })
 }
 
-fn percent(p: f32) -> String {
+pub(super) fn percent(p: f32) -> String {
     format!("{:3.0} %", p * 100.0)
 }
 
-fn bar(p: f32) -> String {
+pub(super) fn bar(p: f32) -> String {
     "▇".repeat((p * 20.0).round() as usize)
 }
 
-fn clock(seconds: f64) -> String {
+pub(super) fn clock(seconds: f64) -> String {
     let tenths = (seconds * 10.0).round() as u64;
     let (h, m, s) = (tenths / 36_000, tenths / 600 % 60, tenths % 600);
     if h > 0 {
@@ -187,7 +187,7 @@ fn clock(seconds: f64) -> String {
     }
 }
 
-fn words(state: &str) -> &str {
+pub(super) fn words(state: &str) -> &str {
     match state {
         "warming_up" => "too short to judge",
         "no_speech" => "no speech",
@@ -198,7 +198,7 @@ fn words(state: &str) -> &str {
 }
 
 /// File names can hold anything; control characters must not reach a terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
