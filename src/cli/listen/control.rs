@@ -19,12 +19,13 @@ pub struct Control {
 }
 
 impl Control {
-    /// Flags that signals set: SIGTERM and SIGINT stop (a second one at once), SIGHUP reopens,
-    /// SIGUSR1 resets alarms.
+    /// Flags that signals set: SIGTERM and SIGINT stop (a second one at once), SIGUSR1 resets
+    /// alarms, SIGHUP reopens where there is a file for it (`reopens`), and else stops, as it does
+    /// when a terminal is closed.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn with_signals() -> io::Result<Self> {
+    pub fn with_signals(reopens: bool) -> io::Result<Self> {
         let control = Self::default();
         for signal in [SIGTERM, SIGINT] {
             flag::register_conditional_shutdown(signal, 128 + signal, control.stop.clone())?;
@@ -32,9 +33,11 @@ impl Control {
         }
         #[cfg(unix)]
         {
-            flag::register(SIGHUP, control.hang_up.clone())?;
+            flag::register(SIGHUP, if reopens { control.hang_up.clone() } else { control.stop.clone() })?;
             flag::register(SIGUSR1, control.user.clone())?;
         }
+        #[cfg(not(unix))]
+        let _ = reopens;
         Ok(control)
     }
 

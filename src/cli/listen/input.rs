@@ -15,6 +15,10 @@ use super::source::SoundStream;
 /// writer, waits when they are not taken.
 const QUEUE: usize = 8;
 
+/// A sound card waits for nobody, and its blocks are short.
+#[cfg(feature = "sound-card")]
+const CARD_QUEUE: usize = 1024;
+
 /// A source of sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -22,6 +26,9 @@ pub enum Input {
     Standard,
     /// A named pipe, a device file or a file.
     Path(PathBuf),
+    /// A sound card.
+    #[cfg(feature = "sound-card")]
+    Device(String),
 }
 
 /// What a reader has to say.
@@ -39,6 +46,9 @@ pub enum Heard {
     },
     /// Sound, a list of samples of equal length a channel, and when it had arrived.
     Block(Vec<Vec<f32>>, Timestamp),
+    /// So many samples are missing here.
+    #[cfg(feature = "sound-card")]
+    Lost(u64),
     /// The stream ended; with a problem, before its time.
     End(Option<String>),
 }
@@ -54,6 +64,8 @@ impl fmt::Display for Input {
         match self {
             Self::Standard => out.write_str("standard input"),
             Self::Path(path) => path.display().fmt(out),
+            #[cfg(feature = "sound-card")]
+            Self::Device(name) => write!(out, "sound card {name}"),
         }
     }
 }
@@ -65,7 +77,12 @@ impl Input {
     /// # Errors
     /// The system can't start a thread.
     pub fn listen(self, raw: Option<PcmSpec>) -> io::Result<Receiver<Heard>> {
-        let (queue, heard) = bounded(QUEUE);
+        let length = match self {
+            Self::Standard | Self::Path(_) => QUEUE,
+            #[cfg(feature = "sound-card")]
+            Self::Device(_) => CARD_QUEUE,
+        };
+        let (queue, heard) = bounded(length);
         std::thread::Builder::new().name("bonafide-read".to_owned()).spawn(move || {
             let problem = self.read(raw, &queue).err();
             // Nobody listens any more: nothing to be done, here and below.
@@ -81,6 +98,8 @@ impl Input {
                 let file = File::open(path).map_err(|error| format!("can't be opened: {error}"))?;
                 SoundStream::open(Box::new(file), raw)
             }
+            #[cfg(feature = "sound-card")]
+            Self::Device(name) => return super::device::read(name, queue),
         }
         .map_err(|error| error.to_string())?;
         let open = Heard::Open {

@@ -20,6 +20,9 @@ use super::sink::{Sink, StreamSink};
 /// Lines that wait for a slow reader.
 const QUEUE: usize = 1024;
 
+/// Places of these that no window of a live stream takes: alarms and ends are told all the same.
+const RESERVED: usize = 256;
+
 /// How long the end waits for it.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -132,17 +135,24 @@ impl Sink for Arc<Pen> {
 impl StreamSink for Arc<Pen> {
     fn record(&mut self, record: &Record) {
         if self.every.takes(record) {
-            self.put(Message::Line(record.json()));
+            let room = if matches!(record.what, What::Window(_)) { QUEUE - RESERVED } else { QUEUE };
+            self.put(Message::Line(record.json()), room);
         }
     }
 }
 
 impl Pen {
-    /// A file or a pipe as source can wait for whoever reads here; what is live can't.
-    fn put(&self, mut message: Message) {
+    /// A file or a pipe as source can wait for whoever reads here; what is live can't, and goes
+    /// without if `room` lines wait already.
+    fn put(&self, mut message: Message, room: usize) {
         loop {
-            match self.queue.try_send(message) {
-                Err(TrySendError::Full(back)) if !self.live && !self.control.is_stopping() => message = back,
+            let waits = !self.live && !self.control.is_stopping();
+            let put = match self.queue.len() < room {
+                true => self.queue.try_send(message),
+                false => Err(TrySendError::Full(message)),
+            };
+            match put {
+                Err(TrySendError::Full(back)) if waits => message = back,
                 Err(TrySendError::Full(_)) => {
                     self.counts.skipped.fetch_add(1, Ordering::Relaxed);
                     self.counts.lost.fetch_add(1, Ordering::Relaxed);
@@ -168,10 +178,7 @@ impl Writer {
         for message in messages {
             match message {
                 Message::Line(line) => {
-                    let skipped = self.counts.skipped.swap(0, Ordering::Relaxed);
-                    if skipped > 0 {
-                        self.write(&lost(skipped, "nobody read them in time"));
-                    }
+                    self.tell_skipped();
                     self.write(&line);
                 }
                 Message::Reopen => {
@@ -179,17 +186,25 @@ impl Writer {
                         eprintln!("bonafide: {problem}; going on with the old file");
                     }
                 }
-                Message::Finish => return,
+                Message::Finish => return self.tell_skipped(),
             }
         }
     }
 
+    fn tell_skipped(&mut self) {
+        let skipped = self.counts.skipped.swap(0, Ordering::Relaxed);
+        if skipped > 0 {
+            self.write(&lost(skipped, "nobody read them in time"));
+        }
+    }
+
     fn write(&mut self, line: &str) {
-        let recovered = match self.failing {
-            0 => Ok(()),
-            count => self.target.write(&lost(count, "they could not be written")),
+        let written = match self.failing {
+            0 => self.target.write(line),
+            // Both or none: a disk that has room for the first alone is full.
+            count => self.target.write(&format!("{}\n{line}", lost(count, "they could not be written"))),
         };
-        match recovered.and_then(|()| self.target.write(line)) {
+        match written {
             Ok(()) if self.failing > 0 => {
                 eprintln!("bonafide: records are written again; {} were lost", self.failing);
                 self.failing = 0;

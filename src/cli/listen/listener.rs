@@ -124,6 +124,11 @@ impl<'a> Listener<'a> {
                     self.paced(stream, change);
                     self.block(stream, &block, arrived);
                 }
+                #[cfg(feature = "sound-card")]
+                Ok(Heard::Lost(samples)) => {
+                    self.cut(stream);
+                    self.gap(stream, "overrun", self.clock.seconds_at(samples));
+                }
                 Ok(Heard::End(None)) => return ("end of input", None),
                 Ok(Heard::End(problem)) => return ("failed", problem),
                 Ok(Heard::Open { .. }) | Err(RecvTimeoutError::Timeout) => {}
@@ -205,9 +210,7 @@ impl<'a> Listener<'a> {
                 let waited_s = seconds(waited_s);
                 self.tell(stream, What::Resumed { waited_s });
                 if self.shared.live {
-                    self.clock.miss(waited_s);
-                    self.segment += 1;
-                    self.tell(stream, What::Gap { reason: "stall", lost_s: waited_s });
+                    self.gap(stream, "stall", waited_s);
                 }
             }
             Some(PaceChange::Overloaded(behind_s)) if self.shared.live => {
@@ -219,6 +222,13 @@ impl<'a> Listener<'a> {
             // A file, or a pipe that waits, loses nothing by being judged slowly.
             Some(PaceChange::Overloaded(_) | PaceChange::CaughtUp(_)) | None => {}
         }
+    }
+
+    /// Sound is missing between the segment that was cut and the one that begins.
+    fn gap(&mut self, stream: &mut Stream, reason: &'static str, lost_s: f64) {
+        self.clock.miss(lost_s);
+        self.segment += 1;
+        self.tell(stream, What::Gap { reason, lost_s: seconds(lost_s) });
     }
 
     fn window(&mut self, stream: &mut Stream, window: &WindowScore, end: u64, problem: Option<ModelError>) {

@@ -11,6 +11,8 @@ mod actions;
 mod alarm;
 mod clock;
 mod control;
+#[cfg(feature = "sound-card")]
+mod device;
 mod input;
 mod lines;
 mod listener;
@@ -45,8 +47,12 @@ const TICK: Duration = Duration::from_millis(20);
 
 impl Listen {
     pub(super) fn run(&self) -> Result<ExitCode, Box<dyn Error>> {
+        if self.asks_for_devices() {
+            options::list_devices()?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let inputs = self.inputs()?;
-        let control = Arc::new(Control::with_signals()?);
+        let control = Arc::new(Control::with_signals(self.output().is_some())?);
         let shared = Arc::new(self.shared(&control)?);
         if let Some(note) = shared.scorer.note() {
             eprintln!("note: {note}");

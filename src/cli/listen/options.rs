@@ -23,7 +23,7 @@ use crate::cli::options::JudgeOptions;
 /// --format, what is no WAV is raw samples. A status line on a terminal, JSON lines otherwise.
 ///
 /// Signals: SIGTERM and SIGINT end all streams (what has arrived is judged and told), SIGHUP opens
-/// --output anew, SIGUSR1 resets alarms.
+/// --output anew (without it, it is a SIGTERM), SIGUSR1 resets alarms.
 ///
 /// Exit code: 0 all streams ended; with --once, 1 at the first alarm; 2 something could not be read
 /// or written.
@@ -31,7 +31,13 @@ use crate::cli::options::JudgeOptions;
 pub struct Listen {
     /// Named pipes or files; `-` or none: standard input.
     inputs: Vec<PathBuf>,
-    /// Names of the inputs, in order; default: their paths.
+    /// Listen to a sound card too, by its name or `default`; implies --live.
+    #[arg(long, value_name = "NAME")]
+    device: Vec<String>,
+    /// List the sound cards, and end.
+    #[arg(long)]
+    list_devices: bool,
+    /// Names of the inputs, in order, sound cards last; default: their paths.
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
     /// What the samples are, where the stream doesn't say it itself.
@@ -121,11 +127,14 @@ fn share(text: &str) -> Result<f32, String> {
 impl Listen {
     /// The inputs with their names, no two of which are the same.
     pub(super) fn inputs(&self) -> Result<Vec<(String, Input)>, String> {
-        let paths = if self.inputs.is_empty() { vec!["-".into()] } else { self.inputs.clone() };
-        if self.name.len() > paths.len() {
-            return Err(format!("{} names for {} inputs", self.name.len(), paths.len()));
+        let mut inputs: Vec<Input> = self.inputs.iter().cloned().map(Input::from).collect();
+        inputs.extend(devices(&self.device)?);
+        if inputs.is_empty() {
+            inputs.push(Input::Standard);
         }
-        let inputs: Vec<Input> = paths.into_iter().map(Input::from).collect();
+        if self.name.len() > inputs.len() {
+            return Err(format!("{} names for {} inputs", self.name.len(), inputs.len()));
+        }
         if inputs.iter().filter(|input| **input == Input::Standard).count() > 1 {
             return Err("standard input can be listened to only once".to_owned());
         }
@@ -173,12 +182,17 @@ impl Listen {
             channel: self.judge.channel(),
             channel_name: self.judge.channel_name(),
             alarm,
-            live: self.live,
+            live: self.live || !self.device.is_empty(),
             stall_s: self.stall,
             timecode,
             once,
             scorer: Arc::new(scorer),
         })
+    }
+
+    /// Whether nothing but a list is asked for.
+    pub(super) fn asks_for_devices(&self) -> bool {
+        self.list_devices
     }
 
     /// Whether records are written as JSON.
@@ -200,4 +214,34 @@ impl Listen {
     pub(super) fn is_once(&self) -> bool {
         self.alarm.once
     }
+}
+
+#[cfg(feature = "sound-card")]
+fn devices(names: &[String]) -> Result<Vec<Input>, String> {
+    Ok(names.iter().cloned().map(Input::Device).collect())
+}
+
+/// Writes the sound cards to standard output.
+#[cfg(feature = "sound-card")]
+pub(super) fn list_devices() -> Result<(), String> {
+    use crate::cli::report::printable;
+    for (id, name) in super::device::list()? {
+        println!("{}  {}", printable(&id), printable(&name));
+    }
+    Ok(())
+}
+
+/// cpal needs ALSA's headers on Linux, which not everybody has.
+#[cfg(not(feature = "sound-card"))]
+const NO_CARDS: &str = "this build can't listen to sound cards: build it with `--features sound-card` (on \
+                        Debian after `apt install libasound2-dev`), or pipe: `arecord -t wav | bonafide listen`";
+
+#[cfg(not(feature = "sound-card"))]
+fn devices(names: &[String]) -> Result<Vec<Input>, String> {
+    if names.is_empty() { Ok(Vec::new()) } else { Err(NO_CARDS.to_owned()) }
+}
+
+#[cfg(not(feature = "sound-card"))]
+pub(super) fn list_devices() -> Result<(), String> {
+    Err(NO_CARDS.to_owned())
 }

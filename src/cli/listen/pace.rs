@@ -62,7 +62,7 @@ impl Pace {
     pub fn hears(&mut self, now: Instant) -> Option<PaceChange> {
         let waited = now.saturating_duration_since(self.heard);
         self.heard = now;
-        std::mem::take(&mut self.stalled).then(|| PaceChange::Resumed(waited.as_secs_f64()))
+        std::mem::take(&mut self.stalled).then_some(PaceChange::Resumed(waited.as_secs_f64()))
     }
 
     /// A block of `block_s` seconds that had come has been judged.

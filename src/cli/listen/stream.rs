@@ -95,7 +95,8 @@ impl Stream {
                     return listener.map_err(|problem| ("failed", Some(problem)));
                 }
                 Ok(Heard::End(problem)) => return Err(("failed", problem)),
-                Ok(Heard::Block(..)) | Err(RecvTimeoutError::Timeout) => {}
+                // Nothing comes before the opening.
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(lost_reader()),
             }
         }

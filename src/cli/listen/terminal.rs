@@ -69,8 +69,9 @@ impl StreamSink for Line {
                 self.show(record, "listening");
             }
             What::Window(window) => {
-                let alarm = if window.alarm { "  ALARM" } else { "" };
-                self.show(record, &format!("{}{alarm}", self.reading(&window.short_term)));
+                // In front: what doesn't fit is cut off.
+                let alarm = if window.alarm { "ALARM" } else { "     " };
+                self.show(record, &format!("{alarm} {}", self.reading(&window.short_term)));
             }
             What::Stalled { .. } => self.show(record, "no data comes"),
             What::End(_) => self.line.finish_and_clear(),

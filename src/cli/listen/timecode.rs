@@ -93,7 +93,7 @@ impl TimecodeClock {
         }
         let mut frames = ((h * 60 + m) * 60 + s) * rate.nominal + f;
         if start.drop_frame {
-            if !(rate.slow && rate.nominal % 30 == 0) {
+            if !(rate.slow && rate.nominal.is_multiple_of(30)) {
                 return Err("drop-frame timecode (with `;`) needs --fps 29.97 or 59.94".to_owned());
             }
             if s == 0 && f < rate.dropped() && m % 10 != 0 {
