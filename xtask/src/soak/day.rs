@@ -1,7 +1,7 @@
 //! A day of sound through one stream, as fast as it is taken.
 
 use super::listening::{Listening, memory_mb, number};
-use super::sound::{RATE, Sound};
+use super::sound::{Phrases, RATE, Sound};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
@@ -64,7 +64,7 @@ pub fn run(bonafide: &Path, hours: f64) -> Result<()> {
 }
 
 fn feed(mut stdin: ChildStdin, samples: u64) -> Result<()> {
-    let mut sound = Sound::new(1);
+    let mut sound = Sound::new(&Phrases::new(), 1);
     let mut left = samples;
     while left > 0 {
         let now = left.min(4800);

@@ -1,7 +1,7 @@
 //! Many streams at once in real time, each through a named pipe of its own.
 
 use super::listening::{Listening, cpu_s, memory_mb, number};
-use super::sound::{RATE, Sound};
+use super::sound::{Phrases, RATE, Sound};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::fs::OpenOptions;
@@ -23,6 +23,7 @@ pub fn run(bonafide: &Path, streams: usize, length: Duration) -> Result<()> {
     if crate::tool::status(Command::new("mkfifo").args(&pipes))? != 0 {
         bail!("mkfifo failed: see above");
     }
+    let phrases = Phrases::new();
     let rate = RATE.to_string();
     let mut command = Command::new(bonafide);
     command.args([
@@ -38,7 +39,10 @@ pub fn run(bonafide: &Path, streams: usize, length: Duration) -> Result<()> {
         let writers: Vec<_> = pipes
             .iter()
             .enumerate()
-            .map(|(i, pipe)| scope.spawn(move || feed(pipe, i as u64, length)))
+            .map(|(i, pipe)| {
+                let sound = Sound::new(&phrases, i as u64);
+                scope.spawn(move || feed(pipe, sound, length))
+            })
             .collect();
         let reading = scope.spawn(|| read(stdout, &windows));
         let start = Instant::now();
@@ -51,10 +55,13 @@ pub fn run(bonafide: &Path, streams: usize, length: Duration) -> Result<()> {
             eprintln!("{:7}  {share:13.0} %  {memory:9.1}  {count:7}", now.as_secs());
             (cpu, looked) = (used, now);
         }
-        for writer in writers {
-            writer.join().ok().context("a writer failed")??;
+        let written: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
+        // If it lost touch, that is why it took no more.
+        let ends = reading.join().ok().context("the reader failed")??;
+        for result in written {
+            result.ok().context("a writer failed")??;
         }
-        reading.join().ok().context("the reader failed")?
+        Ok(ends)
     })?;
     listening.end()?;
     let samples = (length.as_secs_f64() * f64::from(RATE)) as u64;
@@ -84,8 +91,7 @@ fn read(stdout: impl std::io::Read, windows: &AtomicU64) -> Result<Vec<Value>> {
 }
 
 /// Writes at the pace of a sound card.
-fn feed(pipe: &Path, seed: u64, length: Duration) -> Result<()> {
-    let mut sound = Sound::new(seed);
+fn feed(pipe: &Path, mut sound: Sound, length: Duration) -> Result<()> {
     // Opens as soon as the other side has.
     let mut pipe = OpenOptions::new().write(true).open(pipe)?;
     let start = Instant::now();
