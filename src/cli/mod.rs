@@ -1,5 +1,6 @@
 //! The command line: `bonafide`.
 
+mod audio_log;
 mod decode;
 mod degrade;
 mod drawing;
@@ -14,6 +15,8 @@ mod report;
 mod scan;
 mod sound;
 mod stats;
+mod text;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -33,22 +36,26 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Scan(scan::Scan),
+    Verify(verify::Verify),
     Eval(eval::Eval),
     Features(features::Features),
     Model(model::ModelCommand),
 }
 
-/// Runs the command line. Exit codes: 0 done, nothing flagged; 1 something flagged (`scan`);
-/// 2 something failed, with the reason on standard error.
+/// Runs the command line. Exit codes: 0 done, nothing flagged; 1 something flagged (`scan`), or a log
+/// that doesn't hold (`verify`); 2 something failed, with the reason on standard error.
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Scan(scan) => scan.run(),
+        Command::Verify(verify) => verify.run(),
         Command::Eval(eval) => eval.run(),
         Command::Features(features) => features.run(),
         Command::Model(model) => model.run(),
     };
     result.unwrap_or_else(|problem| {
-        eprintln!("bonafide: {problem}");
+        // Names in it can hold anything; its lines are ours.
+        let lines: Vec<_> = problem.to_string().lines().map(text::printable).collect();
+        eprintln!("bonafide: {}", lines.join("\n"));
         ExitCode::from(2)
     })
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::judge::Judgement;
+use super::text::{bar, clock, percent, printable, words};
 use crate::detect::probability;
 use crate::engine::{ScorerPool, WindowScore};
 use crate::rt::{Reading, State};
@@ -167,50 +168,4 @@ fn peak(windows: &[WindowScore]) -> Option<Peak> {
     let readings = windows.iter().filter_map(|w| Some((w.end_s, scored(w.scores.short_term)?)));
     let (end_s, llr) = readings.max_by(|a, b| a.1.total_cmp(&b.1))?;
     Some(Peak { end_s, p_spoof: rounded(probability(llr)) })
-}
-
-fn percent(p: f32) -> String {
-    format!("{:3.0} %", p * 100.0)
-}
-
-fn bar(p: f32) -> String {
-    "▇".repeat((p * 20.0).round() as usize)
-}
-
-fn clock(seconds: f64) -> String {
-    let tenths = (seconds * 10.0).round() as u64;
-    let (h, m, s) = (tenths / 36_000, tenths / 600 % 60, tenths % 600);
-    if h > 0 {
-        format!("{h}:{m:02}:{:04.1}", s as f64 / 10.0)
-    } else {
-        format!("{m}:{:04.1}", s as f64 / 10.0)
-    }
-}
-
-fn words(state: &str) -> &str {
-    match state {
-        "warming_up" => "too short to judge",
-        "no_speech" => "no speech",
-        "too_little_evidence" => "too little speech for a verdict",
-        "error" => "could not be read",
-        other => other,
-    }
-}
-
-/// File names can hold anything; control characters must not reach a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clocks_and_names() {
-        assert_eq!(clock(0.05), "0:00.1");
-        assert_eq!(clock(61.0), "1:01.0");
-        assert_eq!(clock(3_723.4), "1:02:03.4");
-        assert_eq!(printable("a\u{1b}[31m\nb"), "a\u{fffd}[31m\u{fffd}b");
-    }
 }

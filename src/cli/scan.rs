@@ -10,6 +10,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use walkdir::WalkDir;
 
+use super::audio_log::{self, ScanLog};
 use super::decode::EXTENSIONS;
 use super::judge::{Judgement, Settings, judge_file, judge_files};
 use super::options::{JudgeOptions, unwritten};
@@ -31,6 +32,9 @@ pub struct Scan {
     /// Show every window.
     #[arg(long)]
     timeline: bool,
+    /// Evidence log to write, or to go on with: every window with the hash of its audio.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     #[command(flatten)]
     judge: JudgeOptions,
 }
@@ -53,7 +57,7 @@ impl Scan {
             eprintln!("note: {note}");
         }
         let start = Instant::now();
-        self.judge_all(&files, &pool, &mut tally).map_err(unwritten)?;
+        self.judge_all(&files, &pool, &mut tally)?;
         let took_s = start.elapsed().as_secs_f64();
         if !self.json {
             summary(&tally, took_s, &pool).map_err(unwritten)?;
@@ -98,9 +102,13 @@ impl Scan {
         files
     }
 
-    fn judge_all(&self, files: &[PathBuf], pool: &ScorerPool, tally: &mut Tally) -> io::Result<()> {
+    fn judge_all(&self, files: &[PathBuf], pool: &ScorerPool, tally: &mut Tally) -> Result<(), String> {
         let threshold = self.judge.threshold(pool.model());
-        let settings = Settings { hop_s: self.judge.hop_s(pool.model()), channel: self.judge.channel() };
+        let settings = Settings {
+            digests: self.log.is_some(),
+            ..Settings::new(self.judge.hop_s(pool.model()), self.judge.channel())
+        };
+        let mut log = self.log.as_deref().map(ScanLog::new);
         // Drawn on standard error, and only if that is a terminal.
         let progress = ProgressBar::new(files.len() as u64);
         let style = "{elapsed_precise} {wide_bar} {human_pos}/{human_len}, {eta} left";
@@ -115,7 +123,11 @@ impl Scan {
             tally.flagged += usize::from(record.flagged());
             tally.failed += usize::from(record.failed());
             if written.is_ok() {
-                written = progress.suspend(|| self.write(&record));
+                written = progress.suspend(|| self.write(&record)).map_err(unwritten);
+            }
+            if let Some(log) = &mut log {
+                let header = audio_log::header(&files[i], &judgement, pool, settings, threshold);
+                log.write(&header, &judgement, threshold);
             }
         };
         if let [file] = files {
@@ -132,7 +144,12 @@ impl Scan {
             });
         }
         progress.finish_and_clear();
-        written
+        written?;
+        if let Some(problem) = log.and_then(ScanLog::close) {
+            eprintln!("bonafide: {problem}");
+            tally.failed += 1;
+        }
+        Ok(())
     }
 
     fn write(&self, record: &Record) -> io::Result<()> {
