@@ -101,10 +101,9 @@ fn read(
     judgement: &mut Judgement,
     progress: impl Fn(f64, Option<f64>),
 ) -> Result<(), String> {
+    // What can't be opened is told by what follows.
+    judgement.file = settings.digests.then(|| file_id(path).ok()).flatten();
     let mut audio = Audio::open(path).map_err(|error| error.to_string())?;
-    if settings.digests {
-        judgement.file = Some(file_id(path).map_err(|error| format!("can't be read: {error}"))?);
-    }
     let rate = f64::from(audio.rate);
     (judgement.rate, judgement.channels) = (audio.rate, audio.channels);
     let total_s = audio.samples.map(|samples| samples as f64 / rate);

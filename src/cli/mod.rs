@@ -7,14 +7,18 @@ mod drawing;
 mod eval;
 mod features;
 mod judge;
+mod labels;
 mod metrics;
 mod model;
 mod options;
 mod probe;
+mod record;
 mod report;
 mod scan;
+mod segments;
 mod sound;
 mod stats;
+mod table;
 mod text;
 mod verify;
 
@@ -37,6 +41,7 @@ struct Cli {
 enum Command {
     Scan(scan::Scan),
     Verify(verify::Verify),
+    Report(report::Report),
     Eval(eval::Eval),
     Features(features::Features),
     Model(model::ModelCommand),
@@ -48,6 +53,7 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Scan(scan) => scan.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Report(report) => report.run(),
         Command::Eval(eval) => eval.run(),
         Command::Features(features) => features.run(),
         Command::Model(model) => model.run(),
