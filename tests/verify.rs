@@ -7,7 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use bonafide::evidence::Hash;
+use bonafide::detect::EngineChoice;
+use bonafide::engine::{Event, OfflineStream, ScorerPool, StreamConfig};
+use bonafide::evidence::{
+    self, AudioDigest, End, EventRecord, Hash, Header, Log, Settings, WindowRecord, now,
+};
+use bonafide::model::Model;
 use common::{noise, speech_like};
 
 fn bonafide(arguments: &[&str]) -> Output {
@@ -197,4 +202,67 @@ fn a_full_disk_costs_the_log_but_not_the_scores() {
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 2, "both are judged");
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(said.matches("/dev/full: the log can't be written: No space left").count(), 1, "{said}");
+}
+
+/// A live stream's log, as another program part would write it: a gap, a lost window, no sound at all.
+#[test]
+fn a_live_stream_with_a_gap_is_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let (wav, log) = (folder.path().join("call.wav"), folder.path().join("call.jsonl"));
+    let rate = 16_000;
+    write_wav(&wav, rate, &[speech_like(rate, 9.0, 3)]);
+    let sound: Vec<f32> = hound::WavReader::open(&wav)
+        .unwrap()
+        .samples::<i16>()
+        .map(|x| f32::from(x.unwrap()) / 32_768.0)
+        .collect();
+    let model = Model::embedded().unwrap();
+    let pool = ScorerPool::open(&model, EngineChoice::Tract).unwrap();
+    let settings = Settings { hop_s: 0.5, threshold: 0.5, channel: "mid".to_owned(), ..Settings::default() };
+    let header = Header::new(&model, pool.engine(), settings, "line 1");
+    let header = Header { rate: Some(f64::from(rate)), channels: Some(1), ..header };
+    let write = |placed: bool| {
+        let _ = fs::remove_file(&log);
+        let mut writer = Log::open(&log, &header).unwrap();
+        let mut digest = AudioDigest::new();
+        let cut = 70_001_usize;
+        let mut windows = 0;
+        for (segment, (from, to)) in [(0, cut), (cut, sound.len())].into_iter().enumerate() {
+            digest.push(&[&sound[from..to]]);
+            let mut stream = OfflineStream::new(&pool, StreamConfig::at(f64::from(rate)), 0.5).unwrap();
+            let mut all = Vec::new();
+            stream.push(&[&sound[from..to]], |event| all.push(event)).unwrap();
+            stream.finish(|event| all.push(event)).unwrap();
+            for (i, event) in all.into_iter().enumerate() {
+                let Event::Window(window) = event else { continue };
+                // One that could not be judged in time.
+                if i == 2 {
+                    continue;
+                }
+                let record = WindowRecord::new(&window).placed(f64::from(rate), from as u64);
+                let audio = Some(digest.span(record.end.unwrap()));
+                writer
+                    .window(WindowRecord { segment: segment as u32, audio, time: Some(now()), ..record })
+                    .unwrap();
+                windows += 1;
+            }
+            if segment == 0 {
+                let (position, event) =
+                    (placed.then_some(cut as u64), evidence::Event::Gap { missing_s: Some(0.3) });
+                writer.event(EventRecord { position, time: Some(now()), event }).unwrap();
+            }
+        }
+        let (audio, whole) = (Some(digest.span(u64::MAX)), Some(digest.whole()));
+        writer.end(End { windows, lost: 2, audio, whole, duration_s: 9.0, ..End::default() }).unwrap();
+        writer.seal().unwrap();
+        windows
+    };
+    let windows = write(true);
+    let (code, said) = verify(&[text(&log), "--audio", text(&wav)]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains(&format!("equal: {windows} windows run again")) && windows > 10, "{said}");
+    write(false);
+    let (code, said) = verify(&[text(&log), "--audio", text(&wav)]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("not the rest: a gap in it has no position"), "{said}");
 }

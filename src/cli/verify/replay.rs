@@ -96,8 +96,7 @@ impl<'a> Replay<'a> {
         let hop_s =
             hop_s.ok_or_else(|| Broken::Unchecked(format!("the log names a hop of {} s", settings.hop_s)))?;
         if settings.gate_trim_db != 0.0 {
-            self.give_up("its gate was trimmed");
-            return Ok(());
+            return self.give_up("its gate was trimmed");
         }
         let config = StreamConfig { channel, ..StreamConfig::at(f64::from(self.audio.rate)) };
         let stream = OfflineStream::new(pool, config, hop_s);
@@ -105,11 +104,15 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn give_up(&mut self, why: &str) {
-        (self.stream, self.pool) = (None, None);
+    /// Compares what there is; from here on, audio only.
+    fn give_up(&mut self, why: &str) -> Result<(), Broken> {
+        self.finish()?;
+        self.compare()?;
+        self.pool = None;
         self.logged.clear();
         self.judged.clear();
         self.checked.unscored.get_or_insert_with(|| why.to_owned());
+        Ok(())
     }
 
     /// Compares a window.
@@ -118,6 +121,10 @@ impl<'a> Replay<'a> {
             self.span(line, span)?;
         } else if let Some(end) = window.end {
             self.advance(end)?;
+        }
+        if window.segment > self.segment {
+            // Cut where no record says, as in a file that an earlier one goes on in.
+            self.give_up("it was cut at a place that the log doesn't tell")?;
         }
         if self.pool.is_some() {
             self.logged.push_back((line, window.clone()));
@@ -134,15 +141,8 @@ impl<'a> Replay<'a> {
                 self.segment += 1;
                 self.listen()
             }
-            (evidence::Event::Gap { .. }, None) => {
-                self.give_up("a gap in it has no position");
-                Ok(())
-            }
-            (evidence::Event::Settings(_), _) => {
-                self.compare()?;
-                self.give_up("settings were changed within it");
-                Ok(())
-            }
+            (evidence::Event::Gap { .. }, None) => self.give_up("a gap in it has no position"),
+            (evidence::Event::Settings(_), _) => self.give_up("settings were changed within it"),
             _ => Ok(()),
         }
     }
