@@ -224,7 +224,7 @@ fn devices(names: &[String]) -> Result<Vec<Input>, String> {
 /// Writes the sound cards to standard output.
 #[cfg(feature = "sound-card")]
 pub(super) fn list_devices() -> Result<(), String> {
-    use crate::cli::report::printable;
+    use crate::cli::text::printable;
     for (id, name) in super::device::list()? {
         println!("{}  {}", printable(&id), printable(&name));
     }

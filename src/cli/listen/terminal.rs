@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::lines::Every;
 use super::record::{Level, Record, What};
 use super::sink::{Sink, StreamSink};
-use crate::cli::report::{bar, clock, percent, printable, words};
+use crate::cli::text::{bar, clock, percent, printable, words};
 
 /// The terminal, shared by all streams.
 pub struct Terminal {
