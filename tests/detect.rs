@@ -109,6 +109,24 @@ fn colour_size_crop_and_channels_by_the_manifest() {
     }
 }
 
+/// Each bank's loudest band is its 1: the two windows' gains don't matter to each other.
+#[test]
+fn banks_have_references_of_their_own() {
+    let second = "[front_end.second]\nn_fft = 32\nwin_length = 32\nn_mels = 4\n\n[window]";
+    let text = manifest("gray.onnx").replace("[window]", second);
+    let manifest = Manifest::parse(&text).unwrap();
+    let bands = manifest.front_end.n_bands();
+    assert_eq!(bands, 20);
+    // The first bank's bands lie at 0, -1 … dB, the second's at -50, -51 … in every frame.
+    let level = |band: usize| if band < 16 { -(band as f32) } else { -50.0 - (band - 16) as f32 };
+    let window: Vec<f32> = (0..bands * manifest.window.frames).map(|i| level(i % bands)).collect();
+    let found = ImageBuilder::new(&manifest).build(&window);
+    for (row, pixels) in found.chunks_exact(manifest.window.frames).enumerate() {
+        let expected = (1.0 - (row % 16) as f32 / 80.0 - 0.25) / 0.5;
+        assert!(pixels.iter().all(|x| (x - expected).abs() < 1e-6), "row {row}");
+    }
+}
+
 /// Pillow rounds to 8 bit after each pass in fixed point, so mode L may differ by one step of 255.
 #[test]
 fn resizes_like_pillow() {
@@ -144,7 +162,7 @@ fn engines_agree_on_the_default_model() {
     let mut scorers: Vec<_> = engines.iter().map(|e| Scorer::open(model.clone(), *e).unwrap()).collect();
     let slope = model.manifest.calibration.slope;
     for seed in 0..8 {
-        let len = model.manifest.window.frames * model.manifest.front_end.n_mels;
+        let len = model.manifest.window.frames * model.manifest.front_end.n_bands();
         let window: Vec<f32> = noise(len, seed).iter().map(|x| -40.0 + 40.0 * x).collect();
         let llrs: Vec<f32> = scorers.iter_mut().map(|scorer| scorer.llr(&window).unwrap() / slope).collect();
         for llr in &llrs {

@@ -23,7 +23,7 @@ fn default_model() -> Arc<Model> {
 /// The default model with another manifest: the scores mean nothing, the path is the same.
 fn other_model() -> Arc<Model> {
     let text = include_str!("../models/bonafide-small.toml").replace("frames = 200", "frames = 100");
-    let text = text.replace("[image]", "[image]\nresize = { height = 128, width = 200 }");
+    let text = text.replace("[image]", "[image]\nresize = { height = 256, width = 200 }");
     Model::from_parts("other", &text, default_model().onnx.to_vec()).unwrap()
 }
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use bonafide::dsp::{ChannelChoice, FrontEnd, LogMel, MelNorm, MelScale, Padding, Resampler};
+use bonafide::dsp::{ChannelChoice, FrontEnd, LogMel, MelNorm, MelScale, Padding, Resampler, SecondBank};
 use bonafide::engine::{StreamConfig, StreamProcessor};
 use bonafide::rt::{FrameConsumer, FrameTag, Item};
 use common::{front_end, noise, sine, speech_like, vectors};
@@ -38,11 +38,11 @@ fn frames(front_end: &FrontEnd, samples: &[f32]) -> Vec<Vec<f32>> {
             .unwrap();
     processor.process(&[samples]);
     assert!(processor.finish());
-    drain(&mut queue, front_end.n_mels).into_iter().map(|(_, bands)| bands).collect()
+    drain(&mut queue, front_end.n_bands()).into_iter().map(|(_, bands)| bands).collect()
 }
 
-fn drain(queue: &mut FrameConsumer, n_mels: usize) -> Vec<(FrameTag, Vec<f32>)> {
-    let mut bands = vec![0.0; n_mels];
+fn drain(queue: &mut FrameConsumer, n_bands: usize) -> Vec<(FrameTag, Vec<f32>)> {
+    let mut bands = vec![0.0; n_bands];
     std::iter::from_fn(|| {
         loop {
             match queue.pop(&mut bands)? {
@@ -262,6 +262,24 @@ fn rubbish_does_no_harm_to_what_follows() {
     }
 }
 
+/// A second bank is a front end of its own, frame for frame, behind the first one's bands.
+#[test]
+fn second_bank_stands_beside_the_first() {
+    let samples = &vectors("librosa.npz")["speech_like/y"];
+    let both = frames(&with_second(512, 400, 128), samples);
+    let (first, second) = (frames(&front_end(), samples), frames(&named_front_end("linear"), samples));
+    assert!(first.len() > 50 && second.len() == first.len() && both.len() == first.len());
+    for (both, (first, second)) in both.iter().zip(first.iter().zip(&second)) {
+        assert_eq!(both[..128], first[..]);
+        assert_eq!(both[128..], second[..]);
+    }
+}
+
+fn with_second(n_fft: usize, win_length: usize, n_mels: usize) -> FrontEnd {
+    let second = SecondBank { n_fft, win_length, n_mels, mel_scale: MelScale::Linear };
+    FrontEnd { second: Some(second), ..front_end() }
+}
+
 #[test]
 fn front_ends_out_of_range_are_errors() {
     let bad = [
@@ -276,6 +294,10 @@ fn front_ends_out_of_range_are_errors() {
         FrontEnd { f_min: f64::NAN, ..front_end() },
         FrontEnd { f_min: 8_000.0, ..front_end() },
         FrontEnd { amin: 0.0, ..front_end() },
+        with_second(1026, 400, 128),
+        with_second(511, 400, 128),
+        with_second(512, 513, 128),
+        with_second(512, 400, 0),
     ];
     for spec in bad {
         assert!(LogMel::new(&spec).is_err(), "{spec:?}");

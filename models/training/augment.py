@@ -4,12 +4,14 @@
 
 Reads the `train` rows of CORPUS/manifest.csv and the noises and room impulse responses of
 CORPUS/augment; writes WORK/aug/<copy>/<row>.wav (16 kHz mono, 16 bit) and WORK/aug/list.csv
-(path, clip, copy, codec), the list that `bonafide features` and train.py read.  Every clip of
-every copy has its own seed, so a run repeats exactly.  Already written copies are kept.
+(path, clip, copy, codec), the list that `bonafide features` and train.py read; and WORK/noise/
+with the noises and some of our own (noise of any slope, music), which train.py mixes in anew each
+time.  Every clip of every copy has its own seed, so a run repeats exactly.  Already written copies
+are kept.
 
 The corpus leaks the label through bandwidth, level, room and codec (see its README).  So each
-copy of each clip, real or fake, draws: speed, room, noise, equaliser, low-pass or a trip through
-a low sample rate, companding, and a real codec (ffmpeg).  Codecs run on many clips joined into
+copy of each clip, real or fake, draws: speed, room, noise or music, equaliser, low-pass or a trip
+through a low sample rate, companding, and a real codec (ffmpeg).  Codecs run on many clips joined into
 one file per setting, which is some hundred times faster than a process per clip.
 """
 
@@ -26,6 +28,7 @@ from scipy.signal import fftconvolve
 from tqdm import tqdm
 
 RATE = 16000
+GENERATED = 60  # stretches of noise and of music in WORK/noise, 10 s each
 GAP = 4800  # silent samples between joined clips: a codec's memory does not reach across
 # name: (chance among coded clips, sample rate on the wire, extension, ffmpeg encoder arguments)
 CODECS = {
@@ -35,10 +38,10 @@ CODECS = {
     "aac-32": (1, 16000, "m4a", ["-c:a", "aac", "-b:a", "32k"]),
     "aac-64": (2, 24000, "m4a", ["-c:a", "aac", "-b:a", "64k"]),
     "vorbis": (1, 22050, "ogg", ["-c:a", "libvorbis", "-q:a", "1"]),
-    "opus-12": (1, 16000, "opus", ["-c:a", "libopus", "-b:a", "12k"]),
+    "opus-12": (2, 16000, "opus", ["-c:a", "libopus", "-b:a", "12k"]),
     "opus-20": (2, 24000, "opus", ["-c:a", "libopus", "-b:a", "20k"]),
     "opus-32": (2, 48000, "opus", ["-c:a", "libopus", "-b:a", "32k"]),
-    "gsm": (1, 8000, "gsm", ["-c:a", "libgsm"]),
+    "gsm": (3, 8000, "gsm", ["-c:a", "libgsm"]),
     "speex": (1, 16000, "ogg", ["-c:a", "libspeex", "-b:a", "20k"]),
 }
 
@@ -74,6 +77,25 @@ def synthetic_noise(n, rng):
         hum = sum(np.sin(2 * np.pi * base * k * t + rng.uniform(0, 6.3)) / k for k in range(1, 8))
         noise = noise + hum * rng.uniform(0.3, 3)
     return noise
+
+
+def music(n, rng):
+    """Chords of decaying tones and bursts of noise on a beat: sound under speech that is not noise."""
+    beat = int(RATE * rng.uniform(0.3, 0.75))
+    out, key = np.zeros(n + beat), rng.uniform(80, 220)
+    brightness, drums = rng.uniform(0.3, 1.5), rng.uniform(0, 1)
+    for number, at in enumerate(range(0, n, beat)):
+        t = np.arange(min(len(out) - at, beat * 2)) / RATE
+        if number % 4 == 0:
+            root = rng.choice([0, 3, 4, 5, 7, 9])
+        for above in rng.choice([-12, 0, 3, 4, 7, 10, 12, 16], rng.integers(1, 5), replace=False):
+            hz, decay = key * 2 ** ((root + above) / 12), rng.uniform(0.5, 6)
+            tone = sum(np.sin(2 * np.pi * hz * k * t + rng.uniform(0, 6.3)) / k ** brightness
+                       for k in range(1, 7) if hz * k < RATE / 2)
+            out[at:at + len(t)] += tone * np.exp(-decay * t)
+        hit = rng.standard_normal(len(t)) * np.exp(-rng.uniform(15, 60) * t)
+        out[at:at + len(t)] += drums * 4 * hit
+    return out[:n]
 
 
 def filtered(x, rng, low_pass):
@@ -129,9 +151,14 @@ def degrade(x, rng, noises, rooms):
     if rng.random() < 0.35:
         x = filtered(x, rng, False)  # the microphone
     if rng.random() < 0.6:
-        noise = synthetic_noise(len(x), rng) if rng.random() < 0.5 else \
-            fit(noises[rng.integers(len(noises))], len(x), rng)
-        snr = rng.uniform(5, 35)
+        kind = rng.random()
+        if kind < 0.4:
+            noise = synthetic_noise(len(x), rng)
+        elif kind < 0.55:
+            noise = music(len(x), rng)
+        else:
+            noise = fit(noises[rng.integers(len(noises))], len(x), rng)
+        snr = rng.uniform(3, 35)
         x = x + noise * (rms(x) / rms(noise) * 10 ** (-snr / 20))
     kind = rng.random()
     if kind < 0.35:
@@ -175,6 +202,21 @@ def through_codec(name, clips):
     return out
 
 
+def write_noises(noises, out, seed):
+    """The noises, ours among them, and their list for `bonafide features`."""
+    out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    noises = [*noises, *(make(10 * RATE, rng) for make in (synthetic_noise, music)
+                         for _ in range(GENERATED))]
+    with open(out / "list.csv", "w", newline="") as f:
+        rows = csv.writer(f)
+        rows.writerow(("path", "clip", "copy", "codec"))
+        for number, noise in enumerate(noises):
+            noise = np.tile(noise, 3 * RATE // len(noise) + 1)  # more than a window
+            sf.write(out / f"{number}.wav", 0.1 * noise / rms(noise), RATE, subtype="FLOAT")
+            rows.writerow((f"{number}.wav", "", "", ""))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
@@ -192,6 +234,7 @@ def main():
         if row["kind"] != "noise":
             room = read(args.corpus / row["path"])
             rooms.append(room[np.abs(room).argmax():][:RATE].astype(np.float64))  # no delay
+    write_noises(noises, args.work / "noise", args.seed)
     out = args.work / "aug"
     rows = []
     for copy in range(1, args.copies + 1):

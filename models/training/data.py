@@ -2,11 +2,12 @@
 
 A feature folder is written by `bonafide features LIST.csv --root DIR -o FOLDER` (the Rust front
 end, the same code that runs in the plugin) and holds
-  frames.npy  float16 [total frames, 128]: band levels in dB, a row per 10 ms, lowest band first;
+  frames.npy  float16 [total frames, 256]: band levels in dB, a row per 10 ms: 128 mel bands of a
+              long window, then 128 bands of one width of a short one, each lowest band first;
   speech.npy  float16 [total frames]: seconds of speech in the 2-s window that starts there;
   index.csv   path, first_frame, frames.
-A window is 200 frames; a shorter clip is repeated.  The image that a network sees is
-x = clip(dB - max dB of the window, -80, 0) / 80 + 1, then (x - MEAN) / STD, as [1, 128, 200].
+A network looks at one of these banks.  A window is 200 frames; a shorter clip is repeated.  The
+image that a network sees is x = clip(dB - max dB of the window, -80, 0) / 80 + 1, then (x - MEAN) / STD, as [1, 128, 200].
 """
 
 import csv
@@ -15,8 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-BANDS, WINDOW, HOP = 128, 200, 50  # bands; frames a window; frames between evaluation windows
+BANDS, WINDOW, HOP = 128, 200, 50  # bands of a bank; frames a window; frames between evaluation windows
+BANKS = {"mel": slice(0, BANDS), "linear": slice(BANDS, 2 * BANDS)}
+LOWEST_CUT = {"mel": 80, "linear": 54}  # band of a low-pass at 3.4 kHz
 MIN_SPEECH = 0.5  # seconds of speech that a training window needs
+LOG_DB = 0.2302585  # natural logarithm of a power ratio, per dB
 MEAN, STD = 0.35, 0.22  # of the images of the clean training clips; fixed, in the manifest too
 # Sources held out by --hold-out as harder validation folds, none of them in dev.  "recent": zero-shot
 # TTS of 2024 and later, neural codecs, flow matching, and real sources without a fake counterpart;
@@ -42,11 +46,12 @@ def read_manifest(corpus):
 
 
 class Features:
-    """One feature folder, in memory (about 2 GB for 8 copies)."""
+    """One bank of a feature folder, in memory (about 2 GB for 8 copies)."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, bank):
         folder = Path(folder)
-        self.frames = np.load(folder / "frames.npy")  # in memory: windows are read at random
+        frames = np.load(folder / "frames.npy", mmap_mode="r")
+        self.frames = np.array(frames[:, BANKS[bank]])  # in memory: windows are read at random
         self.speech = np.load(folder / "speech.npy").astype(np.float32)
         with open(folder / "index.csv", newline="") as f:
             self.index = {r["path"]: (int(r["first_frame"]), int(r["frames"]))
@@ -65,6 +70,13 @@ class Features:
         speech = self.speech[first:first + max(1, count - WINDOW + 1)]
         starts = np.flatnonzero(speech >= MIN_SPEECH)
         return int(rng.choice(starts)) if len(starts) else None
+
+    def random_windows(self, count, rng):
+        """Windows from anywhere: dB [count, 200, 128] (torch)."""
+        paths = list(self.index)
+        chosen = [paths[i] for i in rng.integers(len(paths), size=count)]
+        starts = [rng.integers(max(1, self.index[p][1] - WINDOW + 1)) for p in chosen]
+        return torch.from_numpy(np.stack([self.window(*c) for c in zip(chosen, starts)]))
 
     def eval_starts(self, path):
         """0, 0.5 s, 1.0 s, ... and one window that ends with the clip."""
@@ -157,9 +169,19 @@ def warp(db, factor):
     return below * (1 - share) + above * share
 
 
-def degrade_features(db, g, strength=1.0):
-    """Cheap degradations of dB [N, 200, 128] on the fly; g: torch.Generator; strength 0..1
-    scales how often they happen."""
+def mixed(db, noise, snr):
+    """Speech and noise, both dB [N, T, BANDS], at `snr` dB [N, 1, 1]: powers add, phases are taken
+    to be unrelated."""
+    def power(x):  # mean power of the window, dB
+        return torch.logsumexp(x.flatten(1) * LOG_DB, 1).view(-1, 1, 1) / LOG_DB
+
+    noise = noise + (power(db) - power(noise) - snr)
+    return torch.logaddexp(db * LOG_DB, noise * LOG_DB) / LOG_DB
+
+
+def degrade_features(db, bank, noise, g, strength=1.0, noisy=0.0):
+    """Cheap degradations of dB [N, 200, 128] of a bank on the fly; noise: windows to mix in; g:
+    torch.Generator; strength 0..1 scales how often they happen, `noisy` is the share with noise."""
     n = db.shape[0]
 
     def uniform(low, high, *shape):
@@ -168,19 +190,22 @@ def degrade_features(db, g, strength=1.0):
     def chance(p):
         return (torch.rand(n, 1, 1, generator=g) < p * strength).float()
 
+    loud = (torch.rand(n, 1, 1, generator=g) < noisy).float()
+    db = mixed(db, noise, uniform(3, 30, n, 1, 1)) * loud + db * (1 - loud)
     knots = torch.randn(n, 1, 7, generator=g) * uniform(0, 4, n, 1, 1)  # equaliser, dB
     curve = torch.nn.functional.interpolate(knots, BANDS, mode="linear", align_corners=True)
     db = db + curve * chance(0.5)
-    db = warp(db, 1 + uniform(-0.08, 0.08, n, 1, 1) * chance(1.5))  # another speaker's formants
+    if bank == "linear":  # another speaker's formants; on mel bands it did harm
+        db = warp(db, 1 + uniform(-0.08, 0.08, n, 1, 1) * chance(1.5))
     band = torch.arange(BANDS).view(1, 1, -1)
-    above = (band - uniform(54, 128, n, 1, 1)).clamp(0, 4) / 4  # low-pass above 3.4..8 kHz
+    above = (band - uniform(LOWEST_CUT[bank], BANDS, n, 1, 1)).clamp(0, 4) / 4  # low-pass above 3.4..8 kHz
     db = db - above * uniform(20, 80, n, 1, 1) * chance(0.3)
     peak = db.amax((1, 2), keepdim=True)
     floor = peak - uniform(35, 100, n, 1, 1) + (band - 64) / 64 * uniform(-15, 10, n, 1, 1)
     floor = floor + torch.randn(db.shape, generator=g) * 3.5
-    noisy = torch.logaddexp(db * 0.2302585, floor * 0.2302585) / 0.2302585
+    floored = torch.logaddexp(db * LOG_DB, floor * LOG_DB) / LOG_DB
     use = chance(0.5)
-    return noisy * use + db * (1 - use)
+    return floored * use + db * (1 - use)
 
 
 def mask(x, g, bands=16, frames=30, times=2):
@@ -198,10 +223,14 @@ def mask(x, g, bands=16, frames=30, times=2):
 
 
 def evaluation_windows(features, rows):
-    """All evaluation windows of the rows: dB [N, 200, 128], row number of each window [N]."""
-    db, owner = [], []
+    """The evaluation windows with enough speech to be judged: dB [N, 200, 128], row number of each
+    window [N], seconds of speech in it [N]."""
+    db, owner, speech = [], [], []
     for number, row in enumerate(rows):
+        first, _ = features.index[row["path"]]
         for start in features.eval_starts(row["path"]):
-            db.append(features.window(row["path"], start))
-            owner.append(number)
-    return torch.from_numpy(np.stack(db)), np.array(owner)
+            if features.speech[first + start] >= MIN_SPEECH:
+                db.append(features.window(row["path"], start))
+                owner.append(number)
+                speech.append(features.speech[first + start])
+    return torch.from_numpy(np.stack(db)), np.array(owner), np.array(speech)

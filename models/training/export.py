@@ -1,15 +1,16 @@
 """Writes a trained network, or several as a committee, as ONNX (opset 20) and calibrates it on dev.
 
     python export.py --work WORK --name small --output WORK/bonafide-small.onnx
-    python export.py --work WORK --name a b c --output WORK/bonafide-committee.onnx
+    python export.py --work WORK --name a b c --join bonafide-convnext.onnx --output WORK/bonafide-small.onnx
 
-Input `pixel_values` float32 [1, 1, 128, 200], output `logits` float32 [1, 2] ("bonafide",
+Input `pixel_values` float32 [1, 1, 128 a bank, 200], output `logits` float32 [1, 2] ("bonafide",
 "spoof").  The graph is written node by node: pointwise convolutions stay Conv 1x1 on NCHW,
 GELU is one Gelu node, LayerNorm is LayerNormalization between two transposes, BatchNorm is folded
 into the convolution before it.  Checks that the
 file agrees with PyTorch within 1e-4 in ONNX Runtime, then, on dev windows scored by ONNX Runtime,
-fits llr = slope * (spoof - bonafide) + offset with equal class weights (Platt), and prints EER,
-AUC and calibration error with the numbers for the manifest.  `slope` and `offset` make llr a
+each once as it is and once under noise or music, fits llr = slope * (spoof - bonafide) + offset with
+equal class weights (Platt), and prints, for the windows as they are, EER,
+AUC and calibration error with the numbers for the manifest, whose threshold stays at even odds.  `slope` and `offset` make llr a
 natural-log likelihood ratio ln p(x | spoof) / p(x | bona fide).
 """
 
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.compose
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -28,6 +30,9 @@ import data
 import metrics
 import model as models
 import train
+
+
+SNR = (3, 30)  # dB, of the noise under which the calibration must hold too
 
 
 class Graph:
@@ -67,6 +72,10 @@ class Graph:
 
     def over(self, op, x, axes, keep=0):
         return self.node(op, x, self.constant(np.array(axes, np.int64)), keepdims=keep)
+
+    def rows(self, x, start, end):
+        ends = [self.constant(np.array([n], np.int64)) for n in (start, end, 2)]
+        return self.node("Slice", x, *ends)
 
     def residual(self, x, layer):
         y = self.node("Relu", self.conv(x, layer.conv1, layer.norm1))
@@ -121,14 +130,31 @@ class Graph:
         return self.head(x, net.head)
 
 
-def to_onnx(committee):
+    def joined(self, x, model):
+        """Another network's file as part of this graph, reading x; its output."""
+        other = onnx.compose.add_prefix(model, "joined_").graph
+        for node in other.node:
+            for i, name in enumerate(node.input):
+                node.input[i] = x if name == other.input[0].name else name
+        self.nodes += other.node
+        self.constants += other.initializer
+        return other.output[0].name
+
+
+def to_onnx(committee, join=None):
     g = Graph()
-    x = "pixel_values"
-    x = g.node("Sub", x, g.over("ReduceMean", x, [3], 1))
-    logits = [g.network(x, member) for member in committee.members]
+    image = "pixel_values"
+    x = g.node("Sub", image, g.over("ReduceMean", image, [3], 1))
+    parts = {committee.banks[0]: x}
+    if len(committee.banks) > 1:
+        parts = {bank: g.rows(x, i * data.BANDS, (i + 1) * data.BANDS)
+                 for i, bank in enumerate(committee.banks)}
+    logits = [g.network(parts[member.bank], member) for member in committee.members]
+    if join is not None:
+        logits.append(g.joined(g.rows(image, 0, data.BANDS), join))
     g.node("Mean", *logits)
     g.nodes[-1].output[0] = "logits"
-    shape = [1, 1, data.BANDS, data.WINDOW]
+    shape = [1, 1, data.BANDS * len(committee.banks), data.WINDOW]
     graph = helper.make_graph(
         g.nodes, "bonafide",
         [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, shape)],
@@ -151,47 +177,67 @@ def main():
     p.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--name", required=True, nargs="+", help="a run, or several: a committee")
+    p.add_argument("--join", type=Path, help="ONNX file of another network on mel bands, one vote more")
     p.add_argument("--features", default="features")
     p.add_argument("--output", type=Path, required=True)
     p.add_argument("--weights", default="final.pt", choices=["final.pt", "best.pt"])
     args = p.parse_args()
     torch.set_num_threads(1)
     runs = [args.work / "runs" / name for name in args.name]
-    net = models.Committee([train.load(run, "cpu", args.weights) for run in runs]).eval()
-    onnx.save(to_onnx(net), args.output)
+    net = models.Committee([train.load(run, "cpu", args.weights) for run in runs], data.BANKS).eval()
+    join = onnx.load(args.join) if args.join else None
+    onnx.save(to_onnx(net, join), args.output)
     run = session(args.output)
 
     rows = [r for r in data.read_manifest(args.corpus) if r["split"] == "dev"]
-    store = data.Features(args.work / args.features / "clean")
-    db, owner = data.evaluation_windows(store, rows)
+    clean, noisy = [], []
+    for bank in net.banks:
+        store, noise = (data.Features(args.work / args.features / kind, bank) for kind in ("clean", "noise"))
+        db, owner, speech = data.evaluation_windows(store, rows)
+        rng = np.random.default_rng(0)  # the same noise for each bank
+        snr = torch.from_numpy(rng.uniform(*SNR, (len(db), 1, 1)).astype(np.float32))
+        clean.append(data.image(db))
+        noisy.append(data.image(data.mixed(db, noise.random_windows(len(db), rng), snr)))
     labels = np.array([r["label"] == "fake" for r in rows]).astype(int)
-    x = data.image(db)
+    x, noisy = torch.cat(clean, 2), torch.cat(noisy, 2)
+
+    def judged(images):
+        return np.concatenate([run.run(None, {"pixel_values": w[None].numpy()})[0] for w in images])
+
     begun = time.perf_counter()
-    logits = np.concatenate([run.run(None, {"pixel_values": w[None].numpy()})[0] for w in x])
+    logits = judged(x)
     each = (time.perf_counter() - begun) / len(x)
     with torch.no_grad():
         expected = torch.cat([net(w)[0] for w in x[:128].split(16)]).numpy()
+    if join is not None:
+        other = session(args.join)
+        votes = len(net.members)
+        more = np.concatenate([other.run(None, {"pixel_values": w[None, :, :data.BANDS].numpy()})[0]
+                               for w in x[:128]])
+        expected = (votes * expected + more) / (votes + 1)
     worst = np.abs(expected - logits[:128]).max()
     assert worst < 1e-4, f"ONNX Runtime differs from PyTorch by {worst}"
 
     score = (logits[:, 1] - logits[:, 0]).astype(float)
-    slope, offset = metrics.platt(score, labels[owner])
+    in_noise = judged(noisy)
+    slope, offset = metrics.platt(
+        np.concatenate([score, in_noise[:, 1] - in_noise[:, 0]]).astype(float), np.tile(labels[owner], 2))
     llr = slope * score + offset
-    files = metrics.per_file(llr, owner)
-    threshold = metrics.eer(llr, labels[owner])[1]
+    files, numbers = metrics.per_file(llr, owner, speech)
+    threshold = 0.0  # even odds, which calibration makes the point of equal costs
     digest = hashlib.sha256(args.output.read_bytes()).hexdigest()
     size = args.output.stat().st_size
-    print(f"# {sum(q.numel() for q in net.parameters())} parameters, {size} bytes, largest "
+    weights = sum(int(np.prod(i.dims)) for i in onnx.load(args.output).graph.initializer)
+    print(f"# {weights} parameters, {size} bytes, largest "
           f"difference from PyTorch {worst:.1e}, ONNX Runtime {1000 * each:.2f} ms a window")
-    for name, s, y in (("window", llr, labels[owner]), ("file", files, labels)):
+    for name, s, y in (("window", llr, labels[owner]), ("file", files, labels[numbers])):
         rate, cut = metrics.eer(s, y)
         wrong = [float((s[y == 0] > threshold).mean()), float((s[y == 1] <= threshold).mean())]
         print(f"# dev per {name}: n {len(s)}, EER {100 * rate:.1f} % at llr {cut:.3f}, AUC "
               f"{metrics.auc(s, y):.3f}, ECE {100 * metrics.ece(s, y):.1f} %, at the threshold "
               f"{100 * wrong[0]:.1f} % of real flagged, {100 * wrong[1]:.1f} % of fake missed")
     print(f'sha256 = "{digest}"\nmean = [{data.MEAN}]\nstd = [{data.STD}]\nslope = {slope:.6f}\n'
-          f"offset = {offset:.6f}\nthreshold_llr = {threshold:.6f}  # EER point of dev windows\n"
-          f"threshold_probability = {1 / (1 + np.exp(-threshold)):.6f}")
+          f"offset = {offset:.6f}")
 
 
 if __name__ == "__main__":

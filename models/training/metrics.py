@@ -43,9 +43,11 @@ def ece(llr, labels, bins=10):
     return float(total)
 
 
-def per_file(scores, owner):
-    """Mean score of each file; owner: file number of each window, 0..n-1."""
-    return np.bincount(owner, scores) / np.bincount(owner)
+def per_file(scores, owner, weights):
+    """(mean score of each file that has windows, weighted; numbers of these files); owner: file
+    number of each window."""
+    files, place = np.unique(owner, return_inverse=True)
+    return np.bincount(place, scores * weights) / np.bincount(place, weights), files
 
 
 def platt(scores, labels, steps=50):

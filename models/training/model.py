@@ -1,7 +1,7 @@
 """The networks: ConvNeXts, small residual networks, and committees of them.
 
-Input: x [N, 1, 128, T] float32, the normalised log-spectral image (row 0 = lowest band, one column
-per 10 ms; T = 200 for a 2-s window).  Output: (logits [N, 2] in the order ("bonafide", "spoof"),
+Input: x [N, 1, 128, T] float32, the normalised log-spectral image of one bank (row 0 = lowest band,
+one column per 10 ms; T = 200 for a 2-s window).  Output: (logits [N, 2] in the order ("bonafide", "spoof"),
 auxiliary logits [N, n_aux] over generator tags, only used in training).  Every network first takes
 each band's mean over the window away (`centred`) and ends in the same head (`Head`).
 
@@ -172,14 +172,18 @@ class ResNet(nn.Module):
 
 
 class Committee(nn.Module):
-    """Several networks as one: the mean of their logits.  No training of its own."""
+    """Several networks as one: the mean of their logits.  No training of its own.  Its image holds
+    every bank of `banks`, one below the other; each member looks at its own (`member.bank`)."""
 
-    def __init__(self, members):
+    def __init__(self, members, banks):
         super().__init__()
+        used = {member.bank for member in members}
+        self.banks = [bank for bank in banks if bank in used]
         self.members = nn.ModuleList(members)
 
     def forward(self, x):
-        outputs = [member(x)[0] for member in self.members]
+        part = dict(zip(self.banks, x.chunk(len(self.banks), 2)))
+        outputs = [member(part[member.bank])[0] for member in self.members]
         return sum(outputs) / len(outputs), None
 
 

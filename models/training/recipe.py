@@ -196,7 +196,7 @@ def report(score, spoof, owner):
         "accuracy": float((called == spoof).mean()), "accuracy of bona fide": right[0],
         "accuracy of spoof": right[1], "EER": metrics.eer(score, spoof)[0],
         "AUC": metrics.auc(score, spoof),
-        "EER per file": metrics.eer(metrics.per_file(score, inverse), of_file)[0],
+        "EER per file": metrics.eer(metrics.per_file(score, inverse, np.ones_like(score))[0], of_file)[0],
         "confusion": confusion,  # [bona fide, spoof] called [bona fide, spoof]
     }
 

@@ -1,11 +1,13 @@
 """The default model from nothing: every step of README.md, in order.
 
-    python run.py --work WORK                      # the default model: hours
+    python run.py --work WORK                      # the default model: an hour
     python run.py --work WORK --small              # the same steps in minutes, on synthetic speech
 
 Started again, it goes on with the step that was interrupted; the steps themselves resume too.  A
 step whose command has changed runs again, and so do all after it.  The model and its manifest end
-up as WORK/bonafide-small.onnx and .toml; copied to models/, they are the default.
+up as WORK/bonafide-small.onnx and .toml; copied to models/, they are the default.  The
+default's fifth network, the ConvNeXt, is joined as it lies in models/: how it came about is told in
+EXPERIMENTS.md.  On synthetic speech a ConvNeXt is trained too, as a test.
 """
 
 import argparse
@@ -17,20 +19,27 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-# A step each: a command line, words in braces filled in from below and from the options.  What
-# export.py prints becomes the manifest.
+# A step each: a command line, words in braces filled in from below and from the options; those
+# marked `small` only on synthetic speech, those marked `full` only on the corpus.  What export.py prints becomes the manifest.
 STEPS = """
 python synthetic.py {corpus}                                                                # small
 python augment.py --corpus {corpus} --work {work} --copies {copies}
 bonafide features {corpus}/manifest.csv --root {corpus} --out {work}/features/clean
 bonafide features {work}/aug/list.csv --root {work}/aug --out {work}/features/degraded
-python train.py --corpus {corpus} --work {work} --name teacher --model resnet --steps {teacher} --strength 0.4 --clean-share 0.35 --mixup 0.3 --evaluate-every {every}
-python train.py --corpus {corpus} --work {work} --name small --model tiny --steps {student} --strength 0.4 --clean-share 0.35 --mixup 0.2 --teacher teacher --distil 0.7 --evaluate-every {every}
-python export.py --corpus {corpus} --work {work} --name small --weights best.pt --output {work}/bonafide-small.onnx
+bonafide features {work}/noise/list.csv --root {work}/noise --out {work}/features/noise
+python train.py --corpus {corpus} --work {work} --name mel-1 --bank mel --seed 11 --steps {steps} --evaluate-every {every}
+python train.py --corpus {corpus} --work {work} --name mel-2 --bank mel --seed 12 --steps {steps} --evaluate-every {every}
+python train.py --corpus {corpus} --work {work} --name linear-1 --bank linear --seed 1 --steps {steps} --evaluate-every {every}
+python train.py --corpus {corpus} --work {work} --name linear-2 --bank linear --seed 4 --steps {steps} --evaluate-every {every}
+python export.py --corpus {corpus} --work {work} --name mel-1 mel-2 linear-1 linear-2 --output {work}/bonafide-small.onnx    # small
+python export.py --corpus {corpus} --work {work} --name mel-1 mel-2 linear-1 linear-2 --join {models}/bonafide-convnext.onnx --output {work}/bonafide-small.onnx    # full
 bonafide eval --model {work}/bonafide-small.toml --split dev {corpus}/manifest.csv --scores {work}/scores.csv
+python train.py --corpus {corpus} --work {work} --name convnext --bank mel --model tiny --teacher mel-1 mel-2 --steps {every} --evaluate-every {every}    # small
+python export.py --corpus {corpus} --work {work} --name convnext --output {work}/bonafide-convnext.onnx    # small
+bonafide eval --model {work}/bonafide-convnext.toml --split dev {corpus}/manifest.csv    # small
 """
-FULL = dict(copies=8, teacher=3000, student=7000, every=300)
-SMALL = dict(copies=2, teacher=60, student=60, every=30)
+FULL = dict(copies=8, steps=900, every=300)
+SMALL = dict(copies=2, steps=40, every=20)
 
 
 def arguments():
@@ -47,10 +56,10 @@ def commands(args):
     synthetic = args.small and not args.corpus
     corpus = args.corpus or (args.work / "corpus" if synthetic else HERE / "../../../shared/corpus")
     words = dict(SMALL if args.small else FULL, work=shlex.quote(str(args.work.resolve())),
-                 corpus=shlex.quote(str(corpus.resolve())))
+                 corpus=shlex.quote(str(corpus.resolve())), models=shlex.quote(str(HERE.parent)))
     for line in STEPS.strip().splitlines():
         line, _, condition = line.partition("#")
-        if not condition or synthetic:
+        if condition.strip() in ("", "small" if synthetic else "full"):
             yield shlex.split(line.format(**words))
 
 
@@ -75,14 +84,13 @@ def run(command, args):
 
 
 def write_manifest(printed, out):
-    """models/bonafide-small.toml with the values that export.py printed."""
-    text = (HERE / "../bonafide-small.toml").read_text()
-    printed = printed.replace("threshold_probability", "threshold")
-    for key, value in re.findall(r"^(sha256|mean|std|slope|offset|threshold) = ([^#\n]+)", printed,
+    """The manifest of that name in models/ with the values that export.py printed."""
+    text = (HERE / ".." / out.name).read_text()
+    for key, value in re.findall(r"^(sha256|mean|std|slope|offset) = ([^#\n]+)", printed,
                                  re.MULTILINE):
         text, count = re.subn(rf"^{key} = .*$", f"{key} = {value.strip()}", text, flags=re.MULTILINE)
         if count != 1:
-            raise SystemExit(f"models/bonafide-small.toml has {count} lines `{key} = …`, not one")
+            raise SystemExit(f"models/{out.name} has {count} lines `{key} = …`, not one")
     out.write_text(text)
 
 
@@ -100,7 +108,7 @@ def main():
         except (subprocess.CalledProcessError, FileNotFoundError) as error:
             raise SystemExit(f"step {number + 1} failed ({error}); the same command goes on there")
         if printed is not None:
-            write_manifest(printed, args.work / "bonafide-small.toml")
+            write_manifest(printed, Path(step[-1]).with_suffix(".toml"))
         log.write_text(json.dumps(steps[:number + 1], indent=1))
     print(f"Done: {args.work / 'bonafide-small.onnx'} and .toml")
 

@@ -1,9 +1,9 @@
-"""Trains the teacher or the ConvNeXt; resumable; the same script on a CPU and on a GPU.
+"""Trains a residual network or a ConvNeXt; resumable; the same script on a CPU and on a GPU.
 
-    python train.py --model resnet --work WORK --name teacher --steps 1500
-    python train.py --model small  --work WORK --name small   --steps 3000 --teacher teacher
+    python train.py --work WORK --name member-1 --bank linear --seed 1
+    python train.py --work WORK --name convnext --bank linear --model tiny --teacher member-1
 
-Reads WORK/features/clean and WORK/features/degraded (see data.py), writes WORK/runs/<name>/
+Reads WORK/features/clean, degraded and noise (see data.py), writes WORK/runs/<name>/
 last.pt (to resume) and best.pt / final.pt (averaged weights).  Started again with the same name
 it goes on from last.pt.
 
@@ -39,15 +39,17 @@ def arguments():
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--name", required=True)
     p.add_argument("--model", default="resnet", choices=["resnet", *models.CONVNEXT])
-    p.add_argument("--teacher", nargs="*", default=[], help="names of finished runs")
+    p.add_argument("--bank", required=True, choices=list(data.BANKS), help="what it looks at")
+    p.add_argument("--teacher", nargs="*", default=[], help="names of finished runs of the same bank")
     p.add_argument("--start-from", help="name of a run whose weights to begin with")
-    p.add_argument("--steps", type=int, default=1500)
+    p.add_argument("--steps", type=int, default=900)
     p.add_argument("--minutes", type=float, default=1e9, help="end (and cool down) by then")
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--rate", type=float, default=2e-3)
     p.add_argument("--decay", type=float, default=0.05)
     p.add_argument("--mixup", type=float, default=0.3, help="share of batches")
-    p.add_argument("--strength", type=float, default=0.7, help="of the on-the-fly augmentation")
+    p.add_argument("--strength", type=float, default=0.4, help="of the on-the-fly augmentation")
+    p.add_argument("--noisy", type=float, default=0.4, help="share of windows mixed with noise or music")
     p.add_argument("--ramp", type=float, default=0.4, help="share of the run that starts gently")
     p.add_argument("--clean-share", type=float, default=0.35, help="of undegraded clips")
     p.add_argument("--same-source", type=float, default=0.6, help="share of same-source pairs")
@@ -68,6 +70,7 @@ def load(folder, device, file="final.pt"):
     saved = torch.load(folder / file, map_location=device)
     net = models.build(saved["model"], saved["n_aux"])
     net.load_state_dict(saved["weights"])
+    net.bank, net.hold_out = saved["bank"], saved["hold_out"]
     return net.eval().to(device, memory_format=torch.channels_last)
 
 
@@ -84,16 +87,42 @@ def scores(net, db, device, size=64):
     return torch.cat(out).double().numpy()
 
 
+def rates(s, owner, speech, labels):
+    """(EER per window, EER per file, AUC per window, AUC per file) in percent, of windows' scores."""
+    files, numbers = metrics.per_file(s, owner, speech)
+    return tuple(100 * value for value in (
+        metrics.eer(s, labels[owner])[0], metrics.eer(files, labels[numbers])[0],
+        metrics.auc(s, labels[owner]), metrics.auc(files, labels[numbers])))
+
+
 def evaluate(net, sets, device):
-    """{set name: (EER per window, EER per file, AUC per window, AUC per file)} in percent."""
-    result = {}
-    for name, (db, owner, labels) in sets.items():
-        s = scores(net, db, device)
-        files = metrics.per_file(s, owner)
-        result[name] = tuple(100 * value for value in (
-            metrics.eer(s, labels[owner])[0], metrics.eer(files, labels)[0],
-            metrics.auc(s, labels[owner]), metrics.auc(files, labels)))
-    return result
+    """{set name: rates}."""
+    return {name: rates(scores(net, db, device), *rest) for name, (db, *rest) in sets.items()}
+
+
+def read_copies(work, degraded):
+    """{clip: its degraded copies}."""
+    copies = {}
+    with open(work / "aug/list.csv", newline="") as f:
+        for r in csv.DictReader(f):
+            if r["path"] in degraded.index:
+                copies.setdefault(r["clip"], []).append(r["path"])
+    return copies
+
+
+def evaluation_sets(rows, clean, degraded, copies, hold_out):
+    """{name: (dB of its windows, owner, seconds of speech, labels of its clips)}: dev and, if they
+    are held out, the harder folds, undegraded and as their first degraded copies."""
+    def fold(chosen, store, path=lambda r: r["path"]):
+        windows = data.evaluation_windows(store, [{"path": path(r)} for r in chosen])
+        return *windows, np.array([r["label"] == "fake" for r in chosen]).astype(int)
+
+    sets = {"dev": fold([r for r in rows if r["split"] == "dev"], clean)}
+    for name, sources in data.HARD_FOLDS.items() if hold_out else ():
+        held = [r for r in rows if r["split"] == "train" and r["source_repo"] in sources]
+        sets[name] = fold(held, clean)
+        sets[name + "-degraded"] = fold(held, degraded, lambda r: copies[r["path"]][0])
+    return sets
 
 
 def main():
@@ -103,29 +132,16 @@ def main():
     device, run = args.device, args.work / "runs" / args.name
     run.mkdir(parents=True, exist_ok=True)
     rows = data.read_manifest(args.corpus)
-    clean = data.Features(args.work / args.features / "clean")
-    degraded = data.Features(args.work / args.features / "degraded")
-    copies = {}
-    with open(args.work / "aug/list.csv", newline="") as f:
-        for r in csv.DictReader(f):
-            if r["path"] in degraded.index:
-                copies.setdefault(r["clip"], []).append(r["path"])
+    clean = data.Features(args.work / args.features / "clean", args.bank)
+    degraded = data.Features(args.work / args.features / "degraded", args.bank)
+    noise = data.Features(args.work / args.features / "noise", args.bank)
+    copies = read_copies(args.work, degraded)
     train = [r for r in rows if r["split"] == "train"]
-    held = {name: [r for r in train if r["source_repo"] in sources]
-            for name, sources in data.HARD_FOLDS.items()}
     tags = sorted({r["generator"] for r in train if r["label"] == "fake"})
     if args.hold_out:
-        train = [r for r in train if not any(r in fold for fold in held.values())]
-
-    def fold(chosen, store, path=lambda r: r["path"]):
-        db, owner = data.evaluation_windows(store, [{"path": path(r)} for r in chosen])
-        return db, owner, np.array([r["label"] == "fake" for r in chosen]).astype(int)
-
-    sets = {"dev": fold([r for r in rows if r["split"] == "dev"], clean)}
-    if args.hold_out:
-        for name, chosen in held.items():
-            sets[name] = fold(chosen, clean)
-            sets[name + "-degraded"] = fold(chosen, degraded, lambda r: copies[r["path"]][0])
+        held = {source for fold in data.HARD_FOLDS.values() for source in fold}
+        train = [r for r in train if r["source_repo"] not in held]
+    sets = evaluation_sets(rows, clean, degraded, copies, args.hold_out)
 
     net = models.build(args.model, len(tags))
     net = net.to(device, memory_format=torch.channels_last)
@@ -153,7 +169,7 @@ def main():
     begun, warm = time.time(), max(1, min(100, args.steps // 10))
 
     def store(path, **extra):
-        torch.save({"model": args.model, "n_aux": len(tags), "step": step,
+        torch.save({"model": args.model, "bank": args.bank, "hold_out": args.hold_out, "n_aux": len(tags), "step": step,
                     "weights": average.state_dict(), **extra}, path)
 
     bar = tqdm(total=args.steps, initial=step, mininterval=5, smoothing=0.1, ncols=100)
@@ -167,7 +183,8 @@ def main():
         strength = args.strength * ramp
         sampler.clean_share = 1 - (1 - args.clean_share) * ramp
         db, label, tag = sampler.batch(args.batch)
-        x = data.image(data.degrade_features(db, g, strength))
+        x = data.image(data.degrade_features(
+            db, args.bank, noise.random_windows(len(db), sampler.rng), g, strength, args.noisy * ramp))
         x = data.mask(x, g, times=round(2 * strength))
         target = F.one_hot(label, 2).float()
         aux_weight = (tag >= 0).float()

@@ -57,7 +57,7 @@ impl Features {
             .progress_with(ProgressBar::new(paths.len() as u64))
             .map(|path| self.file(path, &manifest).map_err(|problem| format!("{path}: {problem}")))
             .collect::<Result<_, String>>()?;
-        self.write(&files, manifest.front_end.n_mels)?;
+        self.write(&files, manifest.front_end.n_bands())?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -73,7 +73,7 @@ impl Features {
         let (mut processor, mut queue) =
             StreamProcessor::new(&manifest.front_end, StreamConfig::at(f64::from(audio.rate)))?;
         let mut gate = SpeechGate::new(manifest.gate, &manifest.front_end);
-        let mut bands = vec![0.0; manifest.front_end.n_mels];
+        let mut bands = vec![0.0; manifest.front_end.n_bands()];
         let (mut frames, mut levels) = (Vec::new(), Vec::new());
         let mut drain = || {
             while let Some(Item::Frame(_)) = queue.pop(&mut bands) {
@@ -103,12 +103,12 @@ impl Features {
         Ok(FileFeatures { path: path.to_owned(), frames, speech })
     }
 
-    fn write(&self, files: &[FileFeatures], n_mels: usize) -> Result<(), Box<dyn Error>> {
+    fn write(&self, files: &[FileFeatures], n_bands: usize) -> Result<(), Box<dyn Error>> {
         std::fs::create_dir_all(&self.out)?;
         let create = |name: &str| File::create(self.out.join(name)).map(BufWriter::new);
         let total = files.iter().map(|file| file.speech.len() as u64).sum();
         let frames = files.iter().flat_map(|file| file.frames.iter().copied());
-        write_npy(create("frames.npy")?, &[total, n_mels as u64], frames)?;
+        write_npy(create("frames.npy")?, &[total, n_bands as u64], frames)?;
         let speech = files.iter().flat_map(|file| file.speech.iter().copied());
         write_npy(create("speech.npy")?, &[total], speech)?;
         let mut index = csv::Writer::from_writer(create("index.csv")?);

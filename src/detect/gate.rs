@@ -65,7 +65,7 @@ impl SpeechGate {
         self.trim_db = if trim_db.is_nan() { 0.0 } else { trim_db };
     }
 
-    /// Level of a frame (`n_mels` dB values) in the speech band, dBFS.
+    /// Level of a frame (dB values, the first bank's first) in the speech band, dBFS.
     pub fn level(&self, bands: &[f32]) -> f32 {
         let power =
             bands[self.bands.clone()].iter().zip(&self.weights).map(|(db, w)| w * 10_f32.powf(db / 10.0));
@@ -117,6 +117,7 @@ mod tests {
             mel_norm: MelNorm::Slaney,
             padding: Padding::Centre,
             amin: 1e-10,
+            second: None,
         }
     }
 

@@ -9,7 +9,8 @@ use crate::model::{Image, Manifest, Reference, ResizeFilter, Size};
 /// Builds input tensors of one model.
 pub struct ImageBuilder {
     spec: Image,
-    n_mels: usize,
+    /// Bands of each bank.
+    banks: Vec<usize>,
     resizer: Resizer,
 }
 
@@ -23,10 +24,11 @@ struct Plane {
 impl ImageBuilder {
     /// A builder for the images of a valid manifest.
     pub fn new(manifest: &Manifest) -> Self {
-        Self { spec: manifest.image.clone(), n_mels: manifest.front_end.n_mels, resizer: Resizer::new() }
+        let banks = manifest.front_end.banks().map(|bank| bank.n_mels).collect();
+        Self { spec: manifest.image.clone(), banks, resizer: Resizer::new() }
     }
 
-    /// Input tensor, row-major `[channels, height, width]`, of a window (frames × `n_mels` dB
+    /// Input tensor, row-major `[channels, height, width]`, of a window (frames × `n_bands` dB
     /// values, frame after frame).
     pub fn build(&mut self, window: &[f32]) -> Vec<f32> {
         let spectrogram = self.normalise(window);
@@ -43,19 +45,35 @@ impl ImageBuilder {
 
     /// dB to 0..=1 and frames to columns.
     fn normalise(&self, window: &[f32]) -> Plane {
-        let reference = match self.spec.reference {
-            Reference::Fixed(level) => level,
-            Reference::Max(_) => window.iter().copied().fold(f32::NEG_INFINITY, f32::max),
-        };
-        let (height, width) = (self.n_mels, window.len() / self.n_mels);
+        let height = self.banks.iter().sum();
+        let width = window.len() / height;
+        let references = self.references(window, height);
         let range = self.spec.range_db;
         let mut pixels = Vec::with_capacity(window.len());
         for row in 0..height {
             let band = if self.spec.low_at_bottom { height - 1 - row } else { row };
             let row = (0..width).map(|frame| window[frame * height + band]);
+            let reference = references[band];
             pixels.extend(row.map(|db| (db - reference).clamp(-range, 0.0) / range + 1.0));
         }
         Plane { height, width, pixels }
+    }
+
+    /// What becomes 1 in each row.
+    fn references(&self, window: &[f32], height: usize) -> Vec<f32> {
+        let mut references = Vec::with_capacity(height);
+        for bands in &self.banks {
+            let rows = references.len()..references.len() + bands;
+            let reference = match self.spec.reference {
+                Reference::Fixed(level) => level,
+                Reference::Max(_) => {
+                    let inside = window.chunks_exact(height).flat_map(|frame| &frame[rows.clone()]);
+                    inside.copied().fold(f32::NEG_INFINITY, f32::max)
+                }
+            };
+            references.resize(rows.end, reference);
+        }
+        references
     }
 
     fn colour(&self, gray: Plane) -> Vec<Plane> {

@@ -30,7 +30,7 @@ impl Scorer {
         Ok(Self { model, detector, image, note })
     }
 
-    /// ln p(window|spoof) / p(window|bona fide) in nats, of a window of frames × `n_mels` dB
+    /// ln p(window|spoof) / p(window|bona fide) in nats, of a window of frames × `n_bands` dB
     /// values.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ pub enum Padding {
 ///
 /// Equals librosa 0.11 `power_to_db(melspectrogram(y, sr, n_fft, hop_length, win_length,
 /// window='hann', power=2, n_mels, fmin, fmax, htk, norm), ref=1, amin=amin, top_db=None)`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "onnx", derive(serde::Deserialize), serde(deny_unknown_fields))]
 pub struct FrontEnd {
     /// Model rate in Hz, 4,000 to 192,000.
@@ -55,7 +55,7 @@ pub struct FrontEnd {
     pub win_length: usize,
     /// Step between frames in samples, 1 to `n_fft`.
     pub hop: usize,
-    /// Number of mel bands, 1 to 1,024.
+    /// Number of bands, 1 to 1,024.
     pub n_mels: usize,
     /// Lower edge of the lowest band in Hz.
     pub f_min: f64,
@@ -73,6 +73,26 @@ pub struct FrontEnd {
     /// Smallest power before the logarithm (librosa `power_to_db(amin=…)`), greater than 0.
     #[cfg_attr(feature = "onnx", serde(default = "default_amin"))]
     pub amin: f64,
+    /// See [`SecondBank`].
+    #[cfg_attr(feature = "onnx", serde(default))]
+    pub second: Option<SecondBank>,
+}
+
+/// A second look at the same instants: another window and other bands, whose levels follow the
+/// first bank's in each frame. A long window tells harmonics apart, a short one tells when.
+/// All else is as in the first bank.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "onnx", derive(serde::Deserialize), serde(deny_unknown_fields))]
+pub struct SecondBank {
+    /// FFT length in samples, at most the first bank's; its frames have the same centres.
+    pub n_fft: usize,
+    /// As [`FrontEnd::win_length`].
+    pub win_length: usize,
+    /// As [`FrontEnd::n_mels`].
+    pub n_mels: usize,
+    /// As [`FrontEnd::mel_scale`].
+    #[cfg_attr(feature = "onnx", serde(default))]
+    pub mel_scale: MelScale,
 }
 
 #[cfg(feature = "onnx")]
@@ -122,7 +142,30 @@ impl FrontEnd {
             self.f_min >= 0.0 && self.f_min < self.f_max,
             "at least 0 and below f_max",
         )?;
-        check("amin", self.amin, self.amin.is_finite() && self.amin > 0.0, "finite and above 0")
+        check("amin", self.amin, self.amin.is_finite() && self.amin > 0.0, "finite and above 0")?;
+        let Some(SecondBank { n_fft, win_length, n_mels, .. }) = self.second else { return Ok(()) };
+        let fits = (16..=self.n_fft).contains(&n_fft) && n_fft.is_multiple_of(2);
+        check("second.n_fft", n_fft, fits, "even and 16 to front_end.n_fft")?;
+        check("second.win_length", win_length, (2..=n_fft).contains(&win_length), "2 to second.n_fft")?;
+        check("second.n_mels", n_mels, (1..=1024).contains(&n_mels), "1 to 1024")
+    }
+
+    /// Values in a frame: the bands of both banks.
+    pub fn n_bands(&self) -> usize {
+        self.banks().map(|bank| bank.n_mels).sum()
+    }
+
+    /// Each bank as a front end of its own.
+    pub fn banks(&self) -> impl Iterator<Item = Self> {
+        let alone = |SecondBank { n_fft, win_length, n_mels, mel_scale }| Self {
+            n_fft,
+            win_length,
+            n_mels,
+            mel_scale,
+            second: None,
+            ..*self
+        };
+        [Some(Self { second: None, ..*self }), self.second.map(alone)].into_iter().flatten()
     }
 
     /// Frames per second.

@@ -11,7 +11,7 @@ mod resample;
 mod stft;
 
 pub use downmix::{ChannelChoice, Downmix, MAX_CHANNELS, MAX_SAMPLE};
-pub use front_end::{FrontEnd, FrontEndError, MelNorm, MelScale, Padding};
+pub use front_end::{FrontEnd, FrontEndError, MelNorm, MelScale, Padding, SecondBank};
 pub use log_mel::LogMel;
 pub use mel::MelFilterBank;
 pub use resample::{HOST_RATES, RateError, Resampler};

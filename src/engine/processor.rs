@@ -70,7 +70,7 @@ impl StreamProcessor {
         let log_mel = LogMel::new(front_end)?;
         let resampler = Resampler::new(config.host_rate, front_end.sample_rate)?;
         let capacity = (config.queue_s * front_end.frame_rate()).ceil().max(1.0) as usize;
-        let (queue, consumer) = frame_queue(capacity, front_end.n_mels);
+        let (queue, consumer) = frame_queue(capacity, front_end.n_bands());
         let hop = front_end.hop as u64;
         let processor = Self {
             downmix: Downmix::new(config.channel, config.host_rate),

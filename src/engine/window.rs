@@ -7,7 +7,7 @@ use crate::rt::{FrameTag, Item};
 /// A window of consecutive frames.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
-    /// `frames · n_mels` dB values, frame after frame. A stream shorter than a window is repeated
+    /// `frames · n_bands` dB values, frame after frame. A stream shorter than a window is repeated
     /// until it fills one.
     pub bands: Vec<f32>,
     /// Speech in it, repetitions not counted.
@@ -24,7 +24,7 @@ pub struct Window {
 /// the pace of arrival. Where a frame is missing, every window that would hold it is lost whole,
 /// and counted.
 pub struct WindowAssembler {
-    n_mels: usize,
+    n_bands: usize,
     frame_rate: f64,
     frames: usize,
     hop: u64,
@@ -47,7 +47,7 @@ impl WindowAssembler {
     /// An assembler of `manifest`'s windows, one every `hop_s` seconds (rounded to frames).
     pub fn new(manifest: &Manifest, hop_s: f64) -> Self {
         Self {
-            n_mels: manifest.front_end.n_mels,
+            n_bands: manifest.front_end.n_bands(),
             frame_rate: manifest.front_end.frame_rate(),
             frames: manifest.window.frames,
             hop: manifest.hop_frames(hop_s) as u64,
@@ -62,7 +62,7 @@ impl WindowAssembler {
         }
     }
 
-    /// Takes the queue's next item (with its bands, `n_mels` values, if it is a frame); returns
+    /// Takes the queue's next item (with its bands, `n_bands` values, if it is a frame); returns
     /// the window that it completes.
     pub fn push(&mut self, item: Item, bands: &[f32]) -> Option<Window> {
         match item {
@@ -143,7 +143,7 @@ impl WindowAssembler {
         // Keep a window's length: the last window of a stream is taken back from its end.
         let held = self.levels.len();
         if held >= 2 * self.frames {
-            self.bands.drain(..(held - self.frames) * self.n_mels);
+            self.bands.drain(..(held - self.frames) * self.n_bands);
             self.levels.drain(..held - self.frames);
         }
         window
@@ -166,8 +166,8 @@ impl WindowAssembler {
         let new = end.saturating_sub(self.covered.max(start)) as usize;
         let speech = self.gate.speech(&self.levels[from..to], new);
         self.covered = end;
-        let bands = &self.bands[from * self.n_mels..to * self.n_mels];
-        let bands = bands.iter().copied().cycle().take(self.frames * self.n_mels).collect();
+        let bands = &self.bands[from * self.n_bands..to * self.n_bands];
+        let bands = bands.iter().copied().cycle().take(self.frames * self.n_bands).collect();
         Window {
             bands,
             speech,

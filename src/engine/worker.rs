@@ -98,7 +98,7 @@ impl StreamWorker {
         let frame_rate = manifest.front_end.frame_rate();
         Self {
             queue,
-            bands: vec![0.0; manifest.front_end.n_mels],
+            bands: vec![0.0; manifest.front_end.n_bands()],
             assembler: WindowAssembler::new(manifest, config.hop_s),
             config,
             pending: VecDeque::new(),

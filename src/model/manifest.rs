@@ -65,7 +65,7 @@ pub struct Window {
 pub enum Reference {
     /// A fixed level in dB re 1.
     Fixed(f32),
-    /// `"max"`: the loudest band of the window (librosa `power_to_db(ref=np.max)`).
+    /// `"max"`: the loudest band of the window (librosa `power_to_db(ref=np.max)`), in each bank.
     Max(MaxWord),
 }
 
@@ -118,7 +118,7 @@ pub struct Resize {
     pub filter: ResizeFilter,
 }
 
-/// Window (`n_mels` × `frames` dB values) to input tensor `[1, channels, height, width]`:
+/// Window (`n_bands` × `frames` dB values) to input tensor `[1, channels, height, width]`:
 /// dB → 0..1 → orientation → colour → 8 bit → resize → crop → (x − mean) / std.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -295,7 +295,7 @@ impl Manifest {
     }
 
     fn resized(&self) -> (usize, usize) {
-        self.image.resize.map_or((self.front_end.n_mels, self.window.frames), |r| (r.height, r.width))
+        self.image.resize.map_or((self.front_end.n_bands(), self.window.frames), |r| (r.height, r.width))
     }
 
     /// Shape of the input tensor: `[1, channels, height, width]`.

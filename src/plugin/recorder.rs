@@ -49,6 +49,8 @@ impl Recorder {
 impl Observer for Recorder {
     fn frame(&mut self, bands: &[f32]) {
         let strip = &mut self.monitor.lock().strip;
+        // The first bank is a picture by itself.
+        let bands = &bands[..strip.n_mels.min(bands.len())];
         let surplus = (strip.bands.len() + bands.len()).saturating_sub(self.capacity);
         strip.bands.drain(..surplus.min(strip.bands.len()));
         strip.bands.extend(bands);

@@ -52,7 +52,7 @@ const MARKS: usize = 4;
 pub struct FrameProducer {
     items: HeapProd<Item>,
     bands: HeapProd<f32>,
-    n_mels: usize,
+    n_bands: usize,
     counts: Arc<Counts>,
     pushed: u64,
 }
@@ -74,13 +74,13 @@ struct Counts {
     settled: AtomicU64,
 }
 
-/// A queue for `capacity` frames of `n_mels` values.
-pub fn frame_queue(capacity: usize, n_mels: usize) -> (FrameProducer, FrameConsumer) {
+/// A queue for `capacity` frames of `n_bands` values.
+pub fn frame_queue(capacity: usize, n_bands: usize) -> (FrameProducer, FrameConsumer) {
     let (items_in, items_out) = HeapRb::new(capacity + MARKS).split();
-    let (bands_in, bands_out) = HeapRb::new(capacity * n_mels).split();
+    let (bands_in, bands_out) = HeapRb::new(capacity * n_bands).split();
     let counts = Arc::new(Counts::default());
     (
-        FrameProducer { items: items_in, bands: bands_in, n_mels, counts: counts.clone(), pushed: 0 },
+        FrameProducer { items: items_in, bands: bands_in, n_bands, counts: counts.clone(), pushed: 0 },
         FrameConsumer { items: items_out, bands: bands_out, counts, popped: 0 },
     )
 }
@@ -118,12 +118,12 @@ impl FrameProducer {
 
     /// Frames that can be pushed now.
     pub fn vacant(&self) -> usize {
-        self.items.vacant_len().min(self.bands.vacant_len() / self.n_mels)
+        self.items.vacant_len().min(self.bands.vacant_len() / self.n_bands)
     }
 }
 
 impl FrameConsumer {
-    /// The next item; a frame's bands are written to `bands` (`n_mels` values). Wait-free.
+    /// The next item; a frame's bands are written to `bands` (`n_bands` values). Wait-free.
     pub fn pop(&mut self, bands: &mut [f32]) -> Option<Item> {
         let item = self.items.try_pop()?;
         self.popped += 1;

@@ -24,6 +24,7 @@ pub fn front_end() -> FrontEnd {
         mel_norm: MelNorm::Slaney,
         padding: Padding::Centre,
         amin: 1e-10,
+        second: None,
     }
 }
 

@@ -56,7 +56,8 @@ def network(work):
     names = export[export.index("--name") + 1:]
     names = names[:next((i for i, word in enumerate(names) if word.startswith("--")), len(names))]
     weights = export[export.index("--weights") + 1] if "--weights" in export else "final.pt"
-    return models.Committee([train.load(work / "runs" / n, "cpu", weights) for n in names]).eval()
+    return models.Committee([train.load(work / "runs" / n, "cpu", weights) for n in names],
+                            data.BANKS).eval()
 
 
 def main():
@@ -67,14 +68,17 @@ def main():
     net = network(work)
     with open(work / "scores.csv", newline="") as f:
         windows = [(r["path"], float(r["start_s"]), float(r["llr"])) for r in csv.DictReader(f)]
-    files = {path: spectrogram(path, front) for path, _, _ in windows}
-    db, expected = [], []
-    for path, start, llr in windows:
-        first = round(start * front["sample_rate"] / front["hop"])
-        db.append(files[path][first:first + length])
-        expected.append(llr)
+    images = []
+    for bank in (front, front | {"mel_scale": "slaney"} | front["second"]):
+        files = {path: spectrogram(path, bank) for path, _, _ in windows}
+        db = []
+        for path, start, _ in windows:
+            first = round(start * front["sample_rate"] / front["hop"])
+            db.append(files[path][first:first + length])
+        images.append(data.image(torch.from_numpy(np.stack(db).astype(np.float32))))
+    expected = [llr for _, _, llr in windows]
     with torch.no_grad():
-        logits = torch.cat([net(x)[0] for x in data.image(torch.from_numpy(np.stack(db).astype(np.float32))).split(16)])
+        logits = torch.cat([net(x)[0] for x in torch.cat(images, 2).split(16)])
     llr = fit["slope"] * (logits[:, 1] - logits[:, 0]).double().numpy() + fit["offset"]
     p, q = 1 / (1 + np.exp(-llr)), 1 / (1 + np.exp(-np.array(expected)))
     print(f"spread of the scores: {p.min():.3f} to {p.max():.3f}")
