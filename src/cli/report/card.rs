@@ -26,13 +26,13 @@ pub fn facts(model: &Model) -> Vec<(&'static str, String)> {
     let manifest = &model.manifest;
     let (front_end, info) = (&manifest.front_end, &manifest.model);
     let window_s = manifest.window.frames as f64 / front_end.frame_rate();
-    let (rate, n_mels) = (f64::from(front_end.sample_rate) / 1000.0, front_end.n_mels);
+    let (rate, n_bands) = (f64::from(front_end.sample_rate) / 1000.0, front_end.n_bands());
     vec![
         ("What it is", info.description.clone()),
         (
             "What it hears",
             format!(
-                "windows of {window_s:.2} s, {n_mels} bands up to {:.1} kHz, at {rate} kHz",
+                "windows of {window_s:.2} s, {n_bands} bands up to {:.1} kHz, at {rate} kHz",
                 front_end.f_max / 1000.0
             ),
         ),
