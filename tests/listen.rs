@@ -8,6 +8,8 @@ mod common;
 mod endurance;
 #[path = "listen/formats.rs"]
 mod formats;
+#[path = "listen/log.rs"]
+mod log;
 #[path = "listen/running.rs"]
 mod running;
 #[path = "listen/streams.rs"]

@@ -13,7 +13,7 @@ use crate::running::{
     speech,
 };
 
-fn write_wav(path: &Path, seconds: f64, seed: u32) -> PathBuf {
+pub fn write_wav(path: &Path, seconds: f64, seed: u32) -> PathBuf {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: RATE,
@@ -28,7 +28,7 @@ fn write_wav(path: &Path, seconds: f64, seed: u32) -> PathBuf {
     path.to_owned()
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 

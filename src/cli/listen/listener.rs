@@ -255,6 +255,7 @@ impl<'a> Listener<'a> {
             alarm: self.alarm.is_active(),
             problem: problem.map(|problem| problem.to_string()),
             changed: shown != self.shown,
+            score: *window,
         }));
         self.shown = shown;
         self.covered = end;

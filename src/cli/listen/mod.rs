@@ -3,7 +3,7 @@
 //! ```text
 //! input ─▶ reader thread ─▶ short queue ─▶ stream thread: front end, one shared scorer, alarm
 //!                           (full: the reader, and so the pipe, waits)      │
-//!                         sinks: JSON lines, terminal, a log ◀── records ───┤
+//!                         sinks: JSON lines, terminal, logs ◀──  records ───┤
 //!                  actions: command, webhook, OSC, MIDI; own threads ◀──────┘
 //! ```
 
@@ -16,9 +16,11 @@ mod device;
 mod input;
 mod lines;
 mod listener;
+mod log;
 mod options;
 mod pace;
 mod pcm;
+mod pen;
 mod record;
 mod sink;
 mod source;
@@ -38,6 +40,7 @@ pub use source::SoundStream;
 
 use control::Control;
 use lines::Lines;
+use log::Logs;
 use sink::Sink;
 use stream::{Outcome, Stream};
 use terminal::Terminal;
@@ -52,7 +55,7 @@ impl Listen {
             return Ok(ExitCode::SUCCESS);
         }
         let inputs = self.inputs()?;
-        let control = Arc::new(Control::with_signals(self.output().is_some())?);
+        let control = Arc::new(Control::with_signals(self.writes_files())?);
         let shared = Arc::new(self.shared(&control)?);
         if let Some(note) = shared.scorer.note() {
             eprintln!("note: {note}");
@@ -66,6 +69,11 @@ impl Listen {
         let mut sinks: Vec<Box<dyn Sink>> = lines.iter().map(Lines::sink).collect();
         if terminal.is_there() {
             sinks.push(Box::new(terminal));
+        }
+        let names: Vec<String> = inputs.iter().map(|(name, _)| name.clone()).collect();
+        let logs = self.log().map(|at| Logs::new(at, &names, &shared)).transpose()?.map(Arc::new);
+        if let Some(logs) = &logs {
+            sinks.push(Box::new(logs.clone()));
         }
 
         let mut streams = Vec::new();
@@ -92,6 +100,10 @@ impl Listen {
         let lost = lines.map_or(0, Lines::finish);
         if lost > 0 {
             return Err(format!("{lost} records could not be written").into());
+        }
+        let unlogged = logs.map_or(0, |logs| logs.lost());
+        if unlogged > 0 {
+            return Err(format!("{unlogged} records of the log could not be written").into());
         }
         let any = |what: fn(&Outcome) -> bool| outcomes.iter().any(what);
         Ok(if any(|outcome| outcome.failed) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -23,7 +23,7 @@ use crate::cli::options::JudgeOptions;
 /// --format, what is no WAV is raw samples. A status line on a terminal, JSON lines otherwise.
 ///
 /// Signals: SIGTERM and SIGINT end all streams (what has arrived is judged and told), SIGHUP opens
-/// --output anew (without it, it is a SIGTERM), SIGUSR1 resets alarms.
+/// --output and --log anew (without them, it is a SIGTERM), SIGUSR1 resets alarms.
 ///
 /// Exit code: 0 all streams ended; with --once, 1 at the first alarm; 2 something could not be read
 /// or written.
@@ -68,6 +68,10 @@ pub struct Listen {
     /// Write JSON lines to the end of this file.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Keep a log that can be checked (`bonafide verify`): a file, or of several inputs a folder with a
+    /// file for each.
+    #[arg(long, value_name = "PATH")]
+    log: Option<PathBuf>,
     /// Which windows are written; default: all as JSON, changes on a terminal. Starts, ends,
     /// alarms, stalls, gaps and overload always are.
     #[arg(long, value_enum)]
@@ -203,6 +207,16 @@ impl Listen {
     /// The file to write to.
     pub(super) fn output(&self) -> Option<PathBuf> {
         self.output.clone()
+    }
+
+    /// Where the log goes.
+    pub(super) fn log(&self) -> Option<&Path> {
+        self.log.as_deref()
+    }
+
+    /// Whether there are files that can be moved away.
+    pub(super) fn writes_files(&self) -> bool {
+        self.output.is_some() || self.log.is_some()
     }
 
     /// Which windows are written.

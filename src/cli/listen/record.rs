@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::detect::probability;
+use crate::engine::WindowScore;
 use crate::rt::{Reading, State};
 
 /// Something that happened in a stream, and when.
@@ -167,6 +168,9 @@ pub struct Window {
     /// Whether state, verdict or alarm differ from the window before.
     #[serde(skip)]
     pub changed: bool,
+    /// The same as the engine gave it, places counted from the segment's start.
+    #[serde(skip)]
+    pub score: WindowScore,
 }
 
 /// An alarm.

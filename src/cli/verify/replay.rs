@@ -48,6 +48,8 @@ pub struct Replay<'a> {
     judged: VecDeque<(u32, WindowScore)>,
     logged: VecDeque<(u64, WindowRecord)>,
     last: Option<WindowScore>,
+    /// Where no more sound came, until it comes again.
+    stalled: Option<u64>,
     checked: Checked,
 }
 
@@ -78,6 +80,7 @@ impl<'a> Replay<'a> {
             judged: VecDeque::new(),
             logged: VecDeque::new(),
             last: None,
+            stalled: None,
             checked: Checked::default(),
         };
         replay.listen()?;
@@ -142,6 +145,14 @@ impl<'a> Replay<'a> {
                 self.listen()
             }
             (evidence::Event::Gap { .. }, None) => self.give_up("a gap in it has no position"),
+            (evidence::Event::Stall { .. }, position) => {
+                self.stalled = position;
+                Ok(())
+            }
+            (evidence::Event::Resumed, _) => {
+                self.stalled = None;
+                Ok(())
+            }
             (evidence::Event::Settings(_), _) => self.give_up("settings were changed within it"),
             _ => Ok(()),
         }
@@ -175,6 +186,11 @@ impl<'a> Replay<'a> {
 
     /// Compares what is left of a stream that has no end.
     pub fn cut_off(mut self) -> Result<Checked, Broken> {
+        // A window's last frames reach beyond its end, unless the sound ended there when it was judged.
+        let heard = self.digest.heard();
+        if self.stalled != Some(heard) {
+            self.advance(heard + u64::from(self.audio.rate))?;
+        }
         self.finish()?;
         self.compare()?;
         Ok(self.checked)
