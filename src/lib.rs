@@ -9,7 +9,8 @@
 //! | `model` | the manifest: everything that a model wants to be known about itself |
 //! | `detect` | 2-s window → image → logits → calibrated log-likelihood ratio |
 //! | [`engine`] | the stages joined: real-time half, worker half, inference service, offline driver |
-//! | `cli` | `bonafide scan`, `eval`, `features`, `model` |
+//! | `evidence` | what was heard and said, in a log that can be checked |
+//! | `cli` | `bonafide scan`, `listen`, `verify`, `report`, `eval`, `features`, `model` |
 //!
 //! Without features only the real-time core is built (`dsp`, `rt`, `engine::StreamProcessor`):
 //! neither ONNX Runtime nor a command line is in the tree, so the audio thread can't reach them.
@@ -21,6 +22,8 @@ pub mod cli;
 pub mod detect;
 pub mod dsp;
 pub mod engine;
+#[cfg(feature = "onnx")]
+pub mod evidence;
 #[cfg(feature = "onnx")]
 pub mod model;
 #[cfg(feature = "plugin")]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up; a layer may import itself and those before it.
-const LAYERS: [&str; 7] = ["dsp", "rt", "model", "detect", "engine", "cli", "plugin"];
+const LAYERS: [&str; 8] = ["dsp", "rt", "model", "detect", "engine", "evidence", "cli", "plugin"];
 
 /// Both stand on the engine, neither on the other.
 const SIBLINGS: [&str; 2] = ["cli", "plugin"];

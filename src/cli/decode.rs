@@ -24,7 +24,7 @@ pub const EXTENSIONS: [&str; 14] =
 pub struct DecodeError(String);
 
 impl DecodeError {
-    fn new(problem: impl Into<String>) -> Self {
+    pub(super) fn new(problem: impl Into<String>) -> Self {
         Self(problem.into())
     }
 }

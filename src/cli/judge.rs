@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::bounded;
 
+use super::audio_log::file_id;
 use super::decode::Audio;
 use super::sound::Sound;
 use crate::dsp::ChannelChoice;
 use crate::engine::{Event, OfflineStream, ScorerPool, StreamConfig, WindowScore};
+use crate::evidence::{AudioDigest, FileId, Span, WholeAudio};
 use crate::rt::Scores;
 
 /// How files are judged.
@@ -19,6 +21,26 @@ pub struct Settings {
     pub hop_s: f64,
     /// Which channel is judged.
     pub channel: ChannelChoice,
+    /// Whether the audio is hashed, for a log.
+    pub digests: bool,
+}
+
+impl Settings {
+    /// A window every `hop_s` seconds of `channel`; the audio is not hashed.
+    pub fn new(hop_s: f64, channel: ChannelChoice) -> Self {
+        Self { hop_s, channel, digests: false }
+    }
+}
+
+/// The audio's hashes.
+#[derive(Clone, Debug)]
+pub struct Trail {
+    /// Of the stretch that each window brought.
+    pub spans: Vec<Span>,
+    /// Of what no window brought.
+    pub rest: Span,
+    /// Of everything.
+    pub whole: WholeAudio,
 }
 
 /// What is known of a file.
@@ -36,6 +58,10 @@ pub struct Judgement {
     pub channels: usize,
     /// What could not be read, if anything; the rest is judged all the same.
     pub problem: Option<String>,
+    /// The audio's hashes, if they were asked for.
+    pub trail: Option<Trail>,
+    /// The file's own bytes, likewise.
+    pub file: Option<FileId>,
 }
 
 impl Judgement {
@@ -75,18 +101,28 @@ fn read(
     judgement: &mut Judgement,
     progress: impl Fn(f64, Option<f64>),
 ) -> Result<(), String> {
+    // What can't be opened is told by what follows.
+    judgement.file = settings.digests.then(|| file_id(path).ok()).flatten();
     let mut audio = Audio::open(path).map_err(|error| error.to_string())?;
     let rate = f64::from(audio.rate);
     (judgement.rate, judgement.channels) = (audio.rate, audio.channels);
     let total_s = audio.samples.map(|samples| samples as f64 / rate);
     let config = StreamConfig { channel: settings.channel, ..StreamConfig::at(rate) };
     let mut stream = OfflineStream::new(pool, config, settings.hop_s).map_err(|error| error.to_string())?;
+    let mut digest = settings.digests.then(AudioDigest::new);
+    let mut spans = Vec::new();
     let mut problem = None;
     loop {
         match audio.next_block() {
             Ok(Some(block)) => {
                 judgement.duration_s += block[0].len() as f64 / rate;
-                let pushed = stream.push(block, |event| take(judgement, event));
+                if let Some(digest) = &mut digest {
+                    digest.push(block);
+                }
+                let pushed = stream.push(block, |event| {
+                    cover(&mut digest, &mut spans, &event, rate);
+                    take(judgement, event);
+                });
                 pushed.map_err(|error| error.to_string())?;
             }
             Ok(None) => break,
@@ -99,11 +135,26 @@ fn read(
         audio.consume();
         progress(judgement.duration_s, total_s);
     }
-    stream.finish(|event| take(judgement, event)).map_err(|error| error.to_string())?;
+    let finished = stream.finish(|event| {
+        cover(&mut digest, &mut spans, &event, rate);
+        take(judgement, event);
+    });
+    judgement.trail = digest.map(|mut digest| {
+        let (rest, whole) = (digest.span(u64::MAX), digest.whole());
+        Trail { spans, rest, whole }
+    });
+    finished.map_err(|error| error.to_string())?;
     if audio.damaged > 0 {
         problem.get_or_insert_with(|| format!("{} damaged packets were left out", audio.damaged));
     }
     problem.map_or(Ok(()), Err)
+}
+
+/// Notes the stretch that a window brought.
+fn cover(digest: &mut Option<AudioDigest>, spans: &mut Vec<Span>, event: &Event, rate: f64) {
+    if let (Some(digest), Event::Window(window)) = (digest, event) {
+        spans.push(digest.span((window.end_s * rate).round() as u64));
+    }
 }
 
 fn take(judgement: &mut Judgement, event: Event) {

@@ -1,13 +1,14 @@
 //! Options that several commands share.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
 use crate::detect::EngineChoice;
 use crate::dsp::ChannelChoice;
-use crate::engine::ScorerPool;
+use crate::engine::{ScorerPool, SharedScorer};
 use crate::model::{Model, ModelError};
 
 /// How audio is judged.
@@ -57,14 +58,49 @@ pub fn unwritten(error: std::io::Error) -> String {
     format!("the report could not be written to standard output: {error}")
 }
 
+/// Writes a file whole or not at all: what was there before stays until all of it is written.
+///
+/// # Errors
+/// It can't be written: a full disk, no folder, no permission; in words with what to do.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let write = || {
+        let mut file = new_file(folder.unwrap_or(Path::new(".")))?;
+        file.write_all(bytes)?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|error: std::io::Error| {
+        let cure = "make room, or choose another place, in a folder that exists and can be written to";
+        format!("{}: can't be written: {error}\n  what to do: {cure}", path.display())
+    })
+}
+
+fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut file = tempfile::Builder::new();
+    file.prefix(".bonafide-");
+    // As any other new file; a temporary one is its owner's alone.
+    #[cfg(unix)]
+    file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    file.tempfile_in(folder)
+}
+
 impl JudgeOptions {
     /// Opens the model on every core.
     pub fn open(&self) -> Result<ScorerPool, ModelError> {
-        let model: Arc<Model> = match &self.model {
-            Some(path) => Model::load(path)?,
-            None => Model::embedded()?,
-        };
-        ScorerPool::open(&model, self.engine)
+        ScorerPool::open(&self.model()?, self.engine)
+    }
+
+    /// Opens the model once, for any number of streams.
+    pub fn open_shared(&self) -> Result<SharedScorer, ModelError> {
+        SharedScorer::open(&self.model()?, self.engine)
+    }
+
+    fn model(&self) -> Result<Arc<Model>, ModelError> {
+        match &self.model {
+            Some(path) => Model::load(path),
+            None => Model::embedded(),
+        }
     }
 
     /// Step between windows in seconds.
@@ -84,6 +120,16 @@ impl JudgeOptions {
             Channel::Left => ChannelChoice::Left,
             Channel::Right => ChannelChoice::Right,
             Channel::Loudest => ChannelChoice::Loudest,
+        }
+    }
+
+    /// Its name on the command line.
+    pub fn channel_name(&self) -> &'static str {
+        match self.channel {
+            Channel::Mid => "mid",
+            Channel::Left => "left",
+            Channel::Right => "right",
+            Channel::Loudest => "loudest",
         }
     }
 }

@@ -24,6 +24,22 @@ pub enum ChannelChoice {
     Loudest,
 }
 
+impl ChannelChoice {
+    /// Every choice with its stable name for logs.
+    const NAMES: [(&'static str, Self); 4] =
+        [("mid", Self::Mid), ("left", Self::Left), ("right", Self::Right), ("loudest", Self::Loudest)];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, choice)| *choice == self).map_or("mid", |(name, _)| name)
+    }
+
+    /// The choice of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(other, _)| *other == name).map(|(_, choice)| *choice)
+    }
+}
+
 /// Mixes 1 to 16 channels to mono, sample by sample, so that the split into blocks can't matter.
 ///
 /// NaN and infinity become 0, magnitudes are limited to [`MAX_SAMPLE`], denormals become 0.

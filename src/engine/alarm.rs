@@ -12,6 +12,7 @@ const HYSTERESIS: f32 = 0.4;
 #[derive(Clone, Copy, Debug)]
 pub struct Alarm {
     threshold_llr: f32,
+    hysteresis: f32,
     hold_s: f64,
     alert: Alert,
     /// When the reading last gave cause, seconds.
@@ -22,7 +23,18 @@ impl Alarm {
     /// An alarm at `threshold_llr` nats that outlasts its cause by `hold_s` seconds; infinite:
     /// until reset.
     pub fn new(threshold_llr: f32, hold_s: f32) -> Self {
-        Self { threshold_llr, hold_s: hold_s.into(), alert: Alert::default(), last_cause_s: 0.0 }
+        Self {
+            threshold_llr,
+            hysteresis: HYSTERESIS,
+            hold_s: hold_s.into(),
+            alert: Alert::default(),
+            last_cause_s: 0.0,
+        }
+    }
+
+    /// With another hysteresis, in nats.
+    pub fn with_hysteresis(self, hysteresis: f32) -> Self {
+        Self { hysteresis, ..self }
     }
 
     /// Judges by other settings from here on.
@@ -34,7 +46,7 @@ impl Alarm {
     pub fn update(&mut self, reading: Reading, now_s: f64) -> Alert {
         let scored = reading.state == State::Scored;
         let begins = scored && reading.llr >= self.threshold_llr;
-        let lasts = self.alert.active && scored && reading.llr >= self.threshold_llr - HYSTERESIS;
+        let lasts = self.alert.active && scored && reading.llr >= self.threshold_llr - self.hysteresis;
         if begins || lasts {
             self.last_cause_s = now_s;
         }
@@ -76,5 +88,13 @@ mod tests {
         let mut alarm = Alarm::new(0.0, f32::INFINITY);
         alarm.update(scored(1.0), 0.0);
         assert!(alarm.update(scored(-9.0), 1e9).active);
+    }
+
+    #[test]
+    fn hysteresis_is_a_choice() {
+        let mut alarm = Alarm::new(1.0, 0.0).with_hysteresis(2.0);
+        assert!(alarm.update(scored(1.0), 0.0).active);
+        assert!(alarm.update(scored(-0.9), 9.0).active);
+        assert!(!alarm.update(scored(-1.1), 10.0).active);
     }
 }

@@ -195,7 +195,11 @@ impl Stream {
 }
 
 /// A detector that panics is not trusted again.
-fn score(scorer: &mut Result<Scorer, ModelError>, origin: &str, window: &Window) -> Result<f32, ModelError> {
+pub(super) fn score(
+    scorer: &mut Result<Scorer, ModelError>,
+    origin: &str,
+    window: &Window,
+) -> Result<f32, ModelError> {
     let open = scorer.as_mut().map_err(|error| error.clone())?;
     match catch_unwind(AssertUnwindSafe(|| open.llr(&window.bands))) {
         Ok(llr) => llr,

@@ -5,12 +5,15 @@
 //! inference thread  StreamWorker     queue → gap-aware windows → gate → (Scorer) → readings → cell
 //!                   InferenceService drives the workers of all streams of the process
 //!                   OfflineStream    drives one processor and one worker over a file
+//!                   LiveStream       drives one processor and one worker over a pipe or a device
 //! ```
 
 #[cfg(feature = "onnx")]
 mod alarm;
 #[cfg(feature = "onnx")]
 mod inference;
+#[cfg(feature = "onnx")]
+mod live;
 #[cfg(feature = "onnx")]
 mod offline;
 mod processor;
@@ -25,6 +28,8 @@ mod worker;
 
 #[cfg(feature = "onnx")]
 pub use alarm::Alarm;
+#[cfg(feature = "onnx")]
+pub use live::{LiveStream, SharedScorer};
 #[cfg(feature = "onnx")]
 pub use offline::{OfflineStream, ScorerPool};
 pub use processor::{StreamConfig, StreamError, StreamProcessor};

@@ -41,6 +41,7 @@ pub struct Session {
     all: Sums,
     alarm: Alarm,
     scores: Scores,
+    short_term_speech_s: f64,
 }
 
 impl Session {
@@ -55,6 +56,7 @@ impl Session {
             all: Sums::default(),
             alarm,
             scores: Scores { session, ..Scores::default() },
+            short_term_speech_s: 0.0,
         }
     }
 
@@ -72,6 +74,7 @@ impl Session {
         self.recent.iter().for_each(|c| short_term.add(c));
         self.scores.momentary =
             llr.map_or(Reading::none(State::NoSpeech), |llr| Reading { state: State::Scored, llr });
+        self.short_term_speech_s = short_term.new_speech_s;
         self.scores.short_term = short_term.reading(self.evidence);
         self.scores.integrated = self.all.reading(self.evidence);
         self.scores.alert = self.alarm.update(self.scores.short_term, self.heard_s());
@@ -88,6 +91,11 @@ impl Session {
     /// Sound judged since the session began, seconds.
     pub fn heard_s(&self) -> f64 {
         self.clock as f64 / self.frame_rate
+    }
+
+    /// Speech that the short-term reading rests on, each second counted once.
+    pub fn short_term_speech_s(&self) -> f64 {
+        self.short_term_speech_s
     }
 
     /// The next window belongs to this segment.
@@ -171,6 +179,7 @@ mod tests {
             scores = session.add(200, speech(2.0), Some(0.0), 200 + 200 * i);
         }
         assert_eq!(scores.short_term.llr, 0.0);
+        assert_eq!(session.short_term_speech_s(), 10.0);
         assert!((scores.integrated.llr - 10.0 / 6.0).abs() < 1e-6);
     }
 }

@@ -38,6 +38,8 @@ pub struct WindowScore {
     pub end_s: f64,
     /// Speech in it, seconds.
     pub speech_s: f32,
+    /// Speech that the short-term reading rests on, each second counted once.
+    pub short_term_speech_s: f64,
     /// Sound judged since the session began, at the window's end, seconds.
     pub heard_s: f64,
     /// Host time at its end, seconds, if the host has told.
@@ -236,6 +238,7 @@ impl StreamWorker {
         Event::Window(WindowScore {
             start_s: tag.index as f64 * frame_s,
             end_s,
+            short_term_speech_s: self.session.short_term_speech_s(),
             heard_s: self.session.heard_s(),
             host_s: window.timecode_s.map(|start_s| start_s + end_s),
             contiguous,

@@ -14,6 +14,7 @@ mod python;
 mod record;
 mod sample;
 mod scan;
+mod soak;
 mod speech_check;
 mod test;
 mod tool;
@@ -37,6 +38,10 @@ Usage: cargo xtask COMMAND [ARGS…]
                     CLAP works by streaming FILE or a sample through it
   hosts             try the plugin in real hosts: Ardour, DawDreamer, pedalboard, as far as they
                     can be had here; a table says what was seen
+  soak [--hours H]  24 h (or H) of generated speech through `bonafide listen`, as fast as it goes:
+                    memory every hour, and no window lost
+  soak --streams N [--seconds S]
+                    N streams at once in real time for a minute (or S): CPU share and memory
   ort               fetch ONNX Runtime's shared library with pip, check it, put it beside the binary
   help              this text
 
@@ -70,6 +75,7 @@ fn run(command: &str, args: &[String]) -> Result<ExitCode> {
         "install" => install::run(&Workspace::find()?, args),
         "hosts" => hosts::run(&Workspace::find()?),
         "test" => test::run(&Workspace::find()?, args),
+        "soak" => soak::run(&Workspace::find()?, args),
         "speech-check" => speech_check::run(&Workspace::find()?),
         "sample" => sample::run(&Workspace::find()?, args),
         "ort" => ort::run(&Workspace::find()?),

@@ -6,7 +6,21 @@ use anyhow::Result;
 use std::process::{Command, ExitCode};
 
 /// The options of `bonafide scan` whose value is the next argument, which is then no FILE.
-const WITH_VALUE: [&str; 6] = ["--threshold", "-t", "--model", "-m", "--engine", "-e"];
+const WITH_VALUE: [&str; 13] = [
+    "--threshold",
+    "-t",
+    "--model",
+    "-m",
+    "--engine",
+    "-e",
+    "--hop",
+    "--channel",
+    "--format",
+    "-f",
+    "--output",
+    "-o",
+    "--log",
+];
 
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     ort::ensure_or_warn(workspace);
@@ -50,6 +64,7 @@ mod tests {
             ("", false),
             ("--json", false),
             ("--threshold 0.7 --json", false),
+            ("--format html --output page.html --log log.jsonl", false),
             ("--model=m.toml", false),
             ("--", false),
             ("--json a.wav", true),

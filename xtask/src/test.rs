@@ -54,6 +54,7 @@ fn say_what_is_absent(workspace: &Workspace, python: Option<&Path>) {
             Path::new("/usr/share/sounds/alsa").is_dir(),
             "recordings of people",
         ),
+        ("chromium", tool::is_here("chromium", "--version"), "the reports in a browser"),
         ("a Python environment", python.is_some(), "PyTorch and librosa"),
         ("../shared/corpus", workspace.corpus().is_some(), "the corpus of real and fake speech"),
     ] {

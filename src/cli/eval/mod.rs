@@ -180,7 +180,7 @@ impl Eval {
     }
 
     fn hear(&self, row: &Row, ways: &[&Degradation], pool: &ScorerPool) -> Heard {
-        let settings = Settings { hop_s: self.judge.hop_s(pool.model()), channel: self.judge.channel() };
+        let settings = Settings::new(self.judge.hop_s(pool.model()), self.judge.channel());
         if ways.is_empty() && !self.probe {
             let clean = judge_file(&row.path, pool, settings, |_, _| {});
             return Heard { clean, degraded: Vec::new(), side_values: None };

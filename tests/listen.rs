@@ -1,0 +1,16 @@
+//! `bonafide listen` with real pipes, programs and servers.
+#![cfg(all(feature = "cli", unix))]
+
+#[path = "listen/actions.rs"]
+mod actions;
+mod common;
+#[path = "listen/endurance.rs"]
+mod endurance;
+#[path = "listen/formats.rs"]
+mod formats;
+#[path = "listen/log.rs"]
+mod log;
+#[path = "listen/running.rs"]
+mod running;
+#[path = "listen/streams.rs"]
+mod streams;
