@@ -1,6 +1,6 @@
 //! A day of sound through one stream, as fast as it is taken.
 
-use super::listening::{Listening, memory_mb, number};
+use super::listening::{Listening, memory_mb, number, verify};
 use super::sound::{Phrases, RATE, Sound};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -21,8 +21,10 @@ struct Count {
 
 pub fn run(bonafide: &Path, hours: f64) -> Result<()> {
     let samples = (hours * 3600.0 * f64::from(RATE)) as u64;
+    let logs = tempfile::tempdir()?;
     let mut command = Command::new(bonafide);
     command.args(["listen", "--json", "--format", "s16le", "--rate", &RATE.to_string()]);
+    command.arg("--log").arg(logs.path());
     let mut listening = Listening::start(&mut command)?;
     let (stdin, stdout) = listening.pipes()?;
     eprintln!("{hours} h of generated speech, {RATE} Hz, through `bonafide listen`");
@@ -55,6 +57,7 @@ pub fn run(bonafide: &Path, hours: f64) -> Result<()> {
     listening.end()?;
     let end = end.context("it ended without a word")?;
     check(&count, &end, samples)?;
+    verify(bonafide, logs.path(), 1)?;
     let (Some(first), Some(last)) = (memory.first(), memory.last()) else { return Ok(()) };
     if last - first > GROWTH_MB {
         bail!("memory grew from {first:.1} to {last:.1} MB");

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::fs;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 pub struct Listening(Child);
@@ -38,6 +39,25 @@ impl Drop for Listening {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Checks each of the `streams` logs in a folder: its chain holds to its end.
+pub fn verify(bonafide: &Path, logs: &Path, streams: usize) -> Result<()> {
+    let logs = fs::read_dir(logs)?.map(|log| Ok(log?.path())).collect::<Result<Vec<_>>>()?;
+    if logs.len() != streams {
+        bail!("{} logs of {streams} streams", logs.len());
+    }
+    let mut bytes = 0;
+    for log in &logs {
+        let output = Command::new(bonafide).arg("verify").arg(log).output()?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stdout);
+            bail!("a log does not verify ({}): {said}", output.status);
+        }
+        bytes += fs::metadata(log)?.len();
+    }
+    eprintln!("log verified: {streams} of {streams}, {:.1} MB", bytes as f64 / 1e6);
+    Ok(())
 }
 
 /// Memory that the process holds now, MB.

@@ -1,6 +1,6 @@
 //! Many streams at once in real time, each through a named pipe of its own.
 
-use super::listening::{Listening, cpu_s, memory_mb, number};
+use super::listening::{Listening, cpu_s, memory_mb, number, verify};
 use super::sound::{Phrases, RATE, Sound};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -18,7 +18,7 @@ const PIECE: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(10);
 
 pub fn run(bonafide: &Path, streams: usize, length: Duration) -> Result<()> {
-    let folder = tempfile::tempdir()?;
+    let (folder, logs) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let pipes: Vec<PathBuf> = (1..=streams).map(|i| folder.path().join(format!("line-{i}"))).collect();
     if crate::tool::status(Command::new("mkfifo").args(&pipes))? != 0 {
         bail!("mkfifo failed: see above");
@@ -29,7 +29,7 @@ pub fn run(bonafide: &Path, streams: usize, length: Duration) -> Result<()> {
     command.args([
         "listen", "--live", "--stall", "10", "--hop", "1", "--json", "--format", "s16le", "--rate", &rate,
     ]);
-    let mut listening = Listening::start(command.args(&pipes))?;
+    let mut listening = Listening::start(command.arg("--log").arg(logs.path()).args(&pipes))?;
     let (_stdin, stdout) = listening.pipes()?;
     let pid = listening.pid();
     eprintln!("{streams} streams of {} s in real time, {RATE} Hz, a window each second", length.as_secs());
@@ -71,6 +71,7 @@ pub fn run(bonafide: &Path, streams: usize, length: Duration) -> Result<()> {
     if whole != streams || expected != told {
         bail!("{whole} of {streams} streams were heard whole, {told} of {expected} windows told");
     }
+    verify(bonafide, logs.path(), streams)?;
     eprintln!("{told} windows, none lost; no stream was ever more than 2 s behind");
     Ok(())
 }
