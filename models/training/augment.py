@@ -2,7 +2,7 @@
 
     python augment.py --corpus ../shared/corpus --work WORK --copies 8
 
-Reads the `train` rows of CORPUS/manifest.csv and the noises and room impulse responses of
+Reads the `train` rows of WORK/manifest.csv (voices.py) and the noises and room impulse responses of
 CORPUS/augment; writes WORK/aug/<copy>/<row>.wav (16 kHz mono, 16 bit) and WORK/aug/list.csv
 (path, clip, copy, codec), the list that `bonafide features` and train.py read; and WORK/noise/
 with the noises and some of our own (noise of any slope, music), which train.py mixes in anew each
@@ -10,7 +10,7 @@ time.  Every clip of every copy has its own seed, so a run repeats exactly.  Alr
 are kept.
 
 The corpus leaks the label through bandwidth, level, room and codec (see its README).  So each
-copy of each clip, real or fake, draws: speed, room, noise or music, equaliser, low-pass or a trip
+copy of each clip, real or fake, draws: speed, room, equaliser, clipping, noise or music, low-pass or a trip
 through a low sample rate, companding, and a real codec (ffmpeg).  Codecs run on many clips joined into
 one file per setting, which is some hundred times faster than a process per clip.
 """
@@ -38,7 +38,7 @@ CODECS = {
     "aac-32": (1, 16000, "m4a", ["-c:a", "aac", "-b:a", "32k"]),
     "aac-64": (2, 24000, "m4a", ["-c:a", "aac", "-b:a", "64k"]),
     "vorbis": (1, 22050, "ogg", ["-c:a", "libvorbis", "-q:a", "1"]),
-    "opus-12": (2, 16000, "opus", ["-c:a", "libopus", "-b:a", "12k"]),
+    "opus-12": (3, 16000, "opus", ["-c:a", "libopus", "-b:a", "12k"]),
     "opus-20": (2, 24000, "opus", ["-c:a", "libopus", "-b:a", "20k"]),
     "opus-32": (2, 48000, "opus", ["-c:a", "libopus", "-b:a", "32k"]),
     "gsm": (3, 8000, "gsm", ["-c:a", "libgsm"]),
@@ -118,6 +118,12 @@ def filtered(x, rng, low_pass):
     return np.fft.irfft(np.fft.rfft(x) * 10 ** (gain / 20), n)
 
 
+def clipped(x, rng):
+    """Overdriven by 6 to 24 dB above full scale, and cut there."""
+    full = np.abs(x).max() * 10 ** (-rng.uniform(6, 24) / 20)
+    return x.clip(-full, full)
+
+
 def companded(x, law):
     """G.711 at 8 kHz: 8-bit mu-law or A-law and back."""
     y = soxr.resample(x, RATE, 8000)
@@ -150,6 +156,8 @@ def degrade(x, rng, noises, rooms):
         x = share * wet * rms(x) / rms(wet) + (1 - share) * x
     if rng.random() < 0.35:
         x = filtered(x, rng, False)  # the microphone
+    if rng.random() < 0.08:
+        x = clipped(x, rng)
     if rng.random() < 0.6:
         kind = rng.random()
         if kind < 0.4:
@@ -166,7 +174,7 @@ def degrade(x, rng, noises, rooms):
     elif kind < 0.5:
         rate = int(rng.choice([8000, 11025, 12000]))
         x = soxr.resample(soxr.resample(x, RATE, rate), rate, RATE)
-    elif kind < 0.56:
+    elif kind < 0.6:
         x = companded(x.astype(np.float32), str(rng.choice(["mu", "a"])))
     codec = ""
     if rng.random() < 0.45:
@@ -224,7 +232,7 @@ def main():
     parser.add_argument("--copies", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    with open(args.corpus / "manifest.csv", newline="") as f:
+    with open(args.work / "manifest.csv", newline="") as f:
         clips = [row["path"] for row in csv.DictReader(f) if row["split"] == "train"]
     with open(args.corpus / "augment/manifest.csv", newline="") as f:
         extra = list(csv.DictReader(f))

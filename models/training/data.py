@@ -6,8 +6,9 @@ end, the same code that runs in the plugin) and holds
               long window, then 128 bands of one width of a short one, each lowest band first;
   speech.npy  float16 [total frames]: seconds of speech in the 2-s window that starts there;
   index.csv   path, first_frame, frames.
-A network looks at one of these banks.  A window is 200 frames; a shorter clip is repeated.  The
-image that a network sees is x = clip(dB - max dB of the window, -80, 0) / 80 + 1, then (x - MEAN) / STD, as [1, 128, 200].
+A network looks at one of these banks or at both.  A window is 200 frames; a shorter clip is repeated.  The
+image that a network sees is x = clip(dB - max dB of the window in that bank, -80, 0) / 80 + 1, then
+(x - MEAN) / STD, as [1, 128 a bank, 200].
 """
 
 import csv
@@ -17,11 +18,17 @@ import numpy as np
 import torch
 
 BANDS, WINDOW, HOP = 128, 200, 50  # bands of a bank; frames a window; frames between evaluation windows
-BANKS = {"mel": slice(0, BANDS), "linear": slice(BANDS, 2 * BANDS)}
-LOWEST_CUT = {"mel": 80, "linear": 54}  # band of a low-pass at 3.4 kHz
+BANKS = {"mel": slice(0, BANDS), "linear": slice(BANDS, 2 * BANDS), "both": slice(0, 2 * BANDS)}
 MIN_SPEECH = 0.5  # seconds of speech that a training window needs
 LOG_DB = 0.2302585  # natural logarithm of a power ratio, per dB
+SNR = (0, 30)  # dB, of what is mixed in
 MEAN, STD = 0.35, 0.22  # of the images of the clean training clips; fixed, in the manifest too
+# The middle of each band: slaney's mel scale (librosa.mel_frequencies) and equal widths, 0 to 8 kHz.
+_MEL = np.linspace(0, 15 + np.log(8.0) / (np.log(6.4) / 27), BANDS + 2)[1:-1]
+_MEL_HZ = np.where(_MEL < 15, _MEL * 200 / 3, 1000 * np.exp((_MEL - 15) * np.log(6.4) / 27))
+_LINEAR_HZ = np.linspace(0, 8000, BANDS + 2)[1:-1]
+HZ = {bank: torch.tensor(hz, dtype=torch.float32)
+      for bank, hz in (("mel", _MEL_HZ), ("linear", _LINEAR_HZ), ("both", np.concatenate([_MEL_HZ, _LINEAR_HZ])))}
 # Sources held out by --hold-out as harder validation folds, none of them in dev.  "recent": zero-shot
 # TTS of 2024 and later, neural codecs, flow matching, and real sources without a fake counterpart;
 # "mixed": multi-speaker TTS, GAN and source-filter vocoders, voice conversion by diffusion, wake words.
@@ -40,8 +47,9 @@ HARD_FOLDS = {
 }
 
 
-def read_manifest(corpus):
-    with open(Path(corpus) / "manifest.csv", newline="") as f:
+def read_manifest(work):
+    """The rows of WORK/manifest.csv: the corpus and the voices of voices.py."""
+    with open(Path(work) / "manifest.csv", newline="") as f:
         return list(csv.DictReader(f))
 
 
@@ -58,7 +66,7 @@ class Features:
                           for r in csv.DictReader(f)}
 
     def window(self, path, start):
-        """float32 [200, 128] in dB from frame `start` of the clip."""
+        """float32 [200, BANDS a bank] in dB from frame `start` of the clip."""
         first, count = self.index[path]
         if count >= WINDOW:
             return self.frames[first + start:first + start + WINDOW].astype(np.float32)
@@ -72,7 +80,7 @@ class Features:
         return int(rng.choice(starts)) if len(starts) else None
 
     def random_windows(self, count, rng):
-        """Windows from anywhere: dB [count, 200, 128] (torch)."""
+        """Windows from anywhere: dB [count, 200, BANDS a bank] (torch)."""
         paths = list(self.index)
         chosen = [paths[i] for i in rng.integers(len(paths), size=count)]
         starts = [rng.integers(max(1, self.index[p][1] - WINDOW + 1)) for p in chosen]
@@ -86,8 +94,8 @@ class Features:
 
 
 def image(db):
-    """dB [N, 200, 128] -> normalised images [N, 1, 128, 200] (torch float32)."""
-    x = db - db.amax((1, 2), keepdim=True)
+    """dB [N, 200, BANDS a bank] -> normalised images [N, 1, BANDS a bank, 200] (torch float32)."""
+    x = each_bank(lambda db: db - db.amax((1, 2), keepdim=True), db)
     x = x.clamp(-80, 0) / 80 + 1
     return ((x - MEAN) / STD).transpose(1, 2).unsqueeze(1).contiguous()
 
@@ -97,8 +105,9 @@ class Sampler:
     both from one source, so that its sound says nothing; the others are drawn by the square root
     of the generator's (fake) and of the source's (both) number of clips."""
 
-    def __init__(self, rows, clean, degraded, copies, seed, clean_share=0.2,
-                 same_source=0.6):
+    def __init__(self, rows, clean, degraded, copies, seed, clean_share=0.2, same_source=0.6,
+                 opinions=None, every=50):
+        self.opinions, self.every = opinions or {}, every  # of teach.py: a value each so many frames
         self.rows, self.clean, self.degraded = rows, clean, degraded
         self.copies, self.clean_share, self.same_source = copies, clean_share, same_source
         self.rng = np.random.default_rng(seed)
@@ -129,6 +138,11 @@ class Sampler:
             if len(members) == 2:
                 self.both.append((min(len(m[0]) for m in members) ** 0.5, members))
 
+    def opinion(self, clip, start):
+        """What the committee said of the clean clip there: a logit difference, NaN if nothing."""
+        said = self.opinions.get(clip)
+        return np.nan if said is None else said[min(len(said) - 1, round(start / self.every))]
+
     def one(self, label, groups):
         ids, weight = groups[label]
         for _ in range(50):
@@ -139,11 +153,13 @@ class Sampler:
                 path, store = variants[self.rng.integers(len(variants))], self.degraded
             start = store.random_start(path, self.rng)
             if start is not None:
-                return store.window(path, start), self.tag_of.get(row["generator"], -1)
+                return (store.window(path, start), self.tag_of.get(row["generator"], -1),
+                        self.opinion(row["path"], start))
         raise RuntimeError("no training window with speech")
 
     def batch(self, size):
-        """dB [size, 200, 128], labels [size] (0 bona fide, 1 spoof), generator tags (-1 real)."""
+        """dB [size, 200, BANDS a bank], labels [size] (0 bona fide, 1 spoof), generator tags (-1 real),
+        the committee's opinions (logit differences, NaN where it has none)."""
         labels = np.arange(size) % 2
         chance = np.array([b[0] for b in self.both])
         chance = chance / chance.sum()
@@ -154,7 +170,7 @@ class Sampler:
                 groups = self.both[int(self.rng.choice(len(self.both), p=chance))][1]
             pairs += [self.one(0, groups), self.one(1, groups)]
         return (torch.from_numpy(np.stack([p[0] for p in pairs])), torch.from_numpy(labels),
-                torch.tensor([p[1] for p in pairs]))
+                torch.tensor([p[1] for p in pairs]), torch.tensor([p[2] for p in pairs]))
 
 
 def warp(db, factor):
@@ -169,20 +185,29 @@ def warp(db, factor):
     return below * (1 - share) + above * share
 
 
+def each_bank(function, *arrays):
+    """`function` of the banks of arrays [N, T, BANDS a bank], one after the other."""
+    return torch.cat([function(*parts) for parts in zip(*(x.split(BANDS, 2) for x in arrays))], 2)
+
+
 def mixed(db, noise, snr):
-    """Speech and noise, both dB [N, T, BANDS], at `snr` dB [N, 1, 1]: powers add, phases are taken
-    to be unrelated."""
+    """Speech and noise, both dB [N, T, BANDS a bank], at `snr` dB [N, 1, 1]: powers add, phases are
+    taken to be unrelated."""
     def power(x):  # mean power of the window, dB
         return torch.logsumexp(x.flatten(1) * LOG_DB, 1).view(-1, 1, 1) / LOG_DB
 
-    noise = noise + (power(db) - power(noise) - snr)
-    return torch.logaddexp(db * LOG_DB, noise * LOG_DB) / LOG_DB
+    def one(db, noise):
+        noise = noise + (power(db) - power(noise) - snr)
+        return torch.logaddexp(db * LOG_DB, noise * LOG_DB) / LOG_DB
+
+    return each_bank(one, db, noise)
 
 
 def degrade_features(db, bank, noise, g, strength=1.0, noisy=0.0):
-    """Cheap degradations of dB [N, 200, 128] of a bank on the fly; noise: windows to mix in; g:
-    torch.Generator; strength 0..1 scales how often they happen, `noisy` is the share with noise."""
-    n = db.shape[0]
+    """Cheap degradations of dB [N, 200, BANDS a bank] on the fly, the same in each bank; noise:
+    windows to mix in; g: torch.Generator; strength 0..1 scales how often they happen, `noisy` is the
+    share with noise."""
+    n, hz = db.shape[0], HZ[bank]
 
     def uniform(low, high, *shape):
         return low + (high - low) * torch.rand(*shape, generator=g)
@@ -191,21 +216,25 @@ def degrade_features(db, bank, noise, g, strength=1.0, noisy=0.0):
         return (torch.rand(n, 1, 1, generator=g) < p * strength).float()
 
     loud = (torch.rand(n, 1, 1, generator=g) < noisy).float()
-    db = mixed(db, noise, uniform(3, 30, n, 1, 1)) * loud + db * (1 - loud)
-    knots = torch.randn(n, 1, 7, generator=g) * uniform(0, 4, n, 1, 1)  # equaliser, dB
-    curve = torch.nn.functional.interpolate(knots, BANDS, mode="linear", align_corners=True)
-    db = db + curve * chance(0.5)
-    if bank == "linear":  # another speaker's formants; on mel bands it did harm
-        db = warp(db, 1 + uniform(-0.08, 0.08, n, 1, 1) * chance(1.5))
-    band = torch.arange(BANDS).view(1, 1, -1)
-    above = (band - uniform(LOWEST_CUT[bank], BANDS, n, 1, 1)).clamp(0, 4) / 4  # low-pass above 3.4..8 kHz
+    db = mixed(db, noise, uniform(*SNR, n, 1, 1)) * loud + db * (1 - loud)
+    knots = torch.randn(n, 7, generator=g) * uniform(0, 4, n, 1)  # equaliser, dB, a knot an octave
+    octave = (torch.log2(hz.clamp(min=62.5) / 62.5) * 6 / 7).clamp(0, 5.999)
+    low, share = octave.long(), octave - octave.long()
+    curve = knots[:, low] * (1 - share) + knots[:, low + 1] * share
+    db = db + curve.unsqueeze(1) * chance(0.5)
+    if bank != "mel":  # another speaker's formants; on mel bands it did harm
+        stretch = 1 + uniform(-0.08, 0.08, n, 1, 1) * chance(1.5)
+        db = torch.cat([db[..., :-BANDS], warp(db[..., -BANDS:], stretch)], 2)
+    above = ((hz - uniform(3400, 8000, n, 1, 1)) / 200).clamp(0, 1)  # low-pass
     db = db - above * uniform(20, 80, n, 1, 1) * chance(0.3)
-    peak = db.amax((1, 2), keepdim=True)
-    floor = peak - uniform(35, 100, n, 1, 1) + (band - 64) / 64 * uniform(-15, 10, n, 1, 1)
-    floor = floor + torch.randn(db.shape, generator=g) * 3.5
-    floored = torch.logaddexp(db * LOG_DB, floor * LOG_DB) / LOG_DB
-    use = chance(0.5)
-    return floored * use + db * (1 - use)
+    depth, slope, use = uniform(35, 100, n, 1, 1), uniform(-15, 10, n, 1, 1), chance(0.5)
+
+    def floored(db):
+        floor = db.amax((1, 2), keepdim=True) - depth + slope * torch.linspace(-1, 1, BANDS)
+        floor = floor + torch.randn(db.shape, generator=g) * 3.5
+        return torch.logaddexp(db * LOG_DB, floor * LOG_DB) / LOG_DB
+
+    return each_bank(floored, db) * use + db * (1 - use)
 
 
 def mask(x, g, bands=16, frames=30, times=2):
@@ -223,7 +252,7 @@ def mask(x, g, bands=16, frames=30, times=2):
 
 
 def evaluation_windows(features, rows):
-    """The evaluation windows with enough speech to be judged: dB [N, 200, 128], row number of each
+    """The evaluation windows with enough speech to be judged: dB [N, 200, BANDS a bank], row number of each
     window [N], seconds of speech in it [N]."""
     db, owner, speech = [], [], []
     for number, row in enumerate(rows):

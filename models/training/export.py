@@ -174,7 +174,6 @@ def session(path):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--name", required=True, nargs="+", help="a run, or several: a committee")
     p.add_argument("--join", type=Path, help="ONNX file of another network on mel bands, one vote more")
@@ -189,7 +188,7 @@ def main():
     onnx.save(to_onnx(net, join), args.output)
     run = session(args.output)
 
-    rows = [r for r in data.read_manifest(args.corpus) if r["split"] == "dev"]
+    rows = [r for r in data.read_manifest(args.work) if r["split"] == "dev"]
     clean, noisy = [], []
     for bank in net.banks:
         store, noise = (data.Features(args.work / args.features / kind, bank) for kind in ("clean", "noise"))

@@ -19,12 +19,11 @@ import train
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--name", required=True, nargs="+")
     args = p.parse_args()
     torch.set_num_threads(1)
-    rows = data.read_manifest(args.corpus)
+    rows = data.read_manifest(args.work)
     runs = {name: train.load(args.work / "runs" / name, "cpu") for name in args.name}
     for name, net in runs.items():
         if not net.hold_out:

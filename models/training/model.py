@@ -20,6 +20,7 @@ from torch.nn import functional as F
 LABELS = ("bonafide", "spoof")
 KEPT = 48  # channels whose place in frequency the head knows
 HINT = 768  # size of a ResNet's pooled features, which a ConvNeXt learns to predict
+RESNET = {"slim": (24, 48, 96, 144), "resnet": (32, 64, 128, 192), "wide": (48, 96, 192, 288)}
 CONVNEXT = {
     "small": dict(dims=(32, 64, 128, 256), depths=(2, 2, 4, 2)),
     "nano": dict(dims=(24, 48, 96, 192), depths=(2, 2, 4, 2)),
@@ -155,8 +156,9 @@ class Residual(nn.Module):
 
 
 class ResNet(nn.Module):
-    def __init__(self, n_aux, dims=(32, 64, 128, 192), stem=16, dropout=0.2):
+    def __init__(self, n_aux, dims, dropout=0.2):
         super().__init__()
+        stem = dims[0] // 2
         self.stem = nn.Sequential(nn.Conv2d(1, stem, 3, stride=2, padding=1, bias=False),
                                   nn.BatchNorm2d(stem), nn.ReLU())
         layers, before = [], stem
@@ -188,5 +190,5 @@ class Committee(nn.Module):
 
 
 def build(name, n_aux=0):
-    """A network by name: "resnet" or one of CONVNEXT."""
-    return ResNet(n_aux) if name == "resnet" else ConvNeXt(**CONVNEXT[name], n_aux=n_aux)
+    """A network by name: one of RESNET or of CONVNEXT."""
+    return ResNet(n_aux, RESNET[name]) if name in RESNET else ConvNeXt(**CONVNEXT[name], n_aux=n_aux)

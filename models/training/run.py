@@ -1,13 +1,13 @@
 """The default model from nothing: every step of README.md, in order.
 
-    python run.py --work WORK                      # the default model: an hour
+    python run.py --work WORK                      # the default model: some three hours on one core
     python run.py --work WORK --small              # the same steps in minutes, on synthetic speech
 
 Started again, it goes on with the step that was interrupted; the steps themselves resume too.  A
 step whose command has changed runs again, and so do all after it.  The model and its manifest end
 up as WORK/bonafide-small.onnx and .toml; copied to models/, they are the default.  The
-default's fifth network, the ConvNeXt, is joined as it lies in models/: how it came about is told in
-EXPERIMENTS.md.  On synthetic speech a ConvNeXt is trained too, as a test.
+committee that teaches it has a fifth network, the ConvNeXt, which is joined as it lies in models/: how
+it came about is told in EXPERIMENTS.md.  On synthetic speech a ConvNeXt is trained too, as a test.
 """
 
 import argparse
@@ -23,23 +23,28 @@ HERE = Path(__file__).resolve().parent
 # marked `small` only on synthetic speech, those marked `full` only on the corpus.  What export.py prints becomes the manifest.
 STEPS = """
 python synthetic.py {corpus}                                                                # small
+python voices.py --corpus {corpus} --work {work} --clips {clips}
 python augment.py --corpus {corpus} --work {work} --copies {copies}
-bonafide features {corpus}/manifest.csv --root {corpus} --out {work}/features/clean
+bonafide features {work}/manifest.csv --root {corpus} --out {work}/features/clean
 bonafide features {work}/aug/list.csv --root {work}/aug --out {work}/features/degraded
 bonafide features {work}/noise/list.csv --root {work}/noise --out {work}/features/noise
-python train.py --corpus {corpus} --work {work} --name mel-1 --bank mel --seed 11 --steps {steps} --evaluate-every {every}
-python train.py --corpus {corpus} --work {work} --name mel-2 --bank mel --seed 12 --steps {steps} --evaluate-every {every}
-python train.py --corpus {corpus} --work {work} --name linear-1 --bank linear --seed 1 --steps {steps} --evaluate-every {every}
-python train.py --corpus {corpus} --work {work} --name linear-2 --bank linear --seed 4 --steps {steps} --evaluate-every {every}
-python export.py --corpus {corpus} --work {work} --name mel-1 mel-2 linear-1 linear-2 --output {work}/bonafide-small.onnx    # small
-python export.py --corpus {corpus} --work {work} --name mel-1 mel-2 linear-1 linear-2 --join {models}/bonafide-convnext.onnx --output {work}/bonafide-small.onnx    # full
+python train.py --work {work} --name mel-1 --bank mel --seed 11 --steps {steps} --evaluate-every {every}
+python train.py --work {work} --name mel-2 --bank mel --seed 12 --steps {steps} --evaluate-every {every}
+python train.py --work {work} --name linear-1 --bank linear --seed 1 --steps {steps} --evaluate-every {every}
+python train.py --work {work} --name linear-2 --bank linear --seed 4 --steps {steps} --evaluate-every {every}
+python export.py --work {work} --name mel-1 mel-2 linear-1 linear-2 --output {work}/bonafide-committee.onnx    # small
+python export.py --work {work} --name mel-1 mel-2 linear-1 linear-2 --join {models}/bonafide-convnext.onnx --output {work}/bonafide-committee.onnx    # full
+python teach.py --work {work} --model {work}/bonafide-committee.onnx
+python train.py --work {work} --name small-mel --bank mel --model slim --opinions --seed 21 --steps {longer} --evaluate-every {every}
+python train.py --work {work} --name small-linear --bank linear --model slim --opinions --seed 22 --steps {longer} --evaluate-every {every}
+python export.py --work {work} --name small-mel small-linear --output {work}/bonafide-small.onnx
 bonafide eval --model {work}/bonafide-small.toml --split dev {corpus}/manifest.csv --scores {work}/scores.csv
-python train.py --corpus {corpus} --work {work} --name convnext --bank mel --model tiny --teacher mel-1 mel-2 --steps {every} --evaluate-every {every}    # small
-python export.py --corpus {corpus} --work {work} --name convnext --output {work}/bonafide-convnext.onnx    # small
+python train.py --work {work} --name convnext --bank mel --model tiny --teacher mel-1 mel-2 --steps {every} --evaluate-every {every}    # small
+python export.py --work {work} --name convnext --output {work}/bonafide-convnext.onnx    # small
 bonafide eval --model {work}/bonafide-convnext.toml --split dev {corpus}/manifest.csv    # small
 """
-FULL = dict(copies=8, steps=900, every=300)
-SMALL = dict(copies=2, steps=40, every=20)
+FULL = dict(clips=200, copies=8, steps=900, longer=2000, every=300)
+SMALL = dict(clips=8, copies=2, steps=40, longer=40, every=20)
 
 
 def arguments():

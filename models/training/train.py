@@ -7,7 +7,8 @@ Reads WORK/features/clean, degraded and noise (see data.py), writes WORK/runs/<n
 last.pt (to resume) and best.pt / final.pt (averaged weights).  Started again with the same name
 it goes on from last.pt.
 
-Loss = cross-entropy with label smoothing (0.05) on the mixed-up labels
+Loss = cross-entropy with label smoothing (0.05) on the mixed-up labels, a share of them (--distil, with
+       --opinions) what a committee said of the clean clip
      + 0.3 x cross-entropy over generator tags (fakes only; gets a ConvNeXt off the ground)
      + distillation: KL divergence to the mean softened output of the teachers, same input, and
        the relative squared error of the first teacher's pooled features (from a linear layer).
@@ -35,12 +36,12 @@ import model as models
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--name", required=True)
-    p.add_argument("--model", default="resnet", choices=["resnet", *models.CONVNEXT])
+    p.add_argument("--model", default="resnet", choices=[*models.RESNET, *models.CONVNEXT])
     p.add_argument("--bank", required=True, choices=list(data.BANKS), help="what it looks at")
     p.add_argument("--teacher", nargs="*", default=[], help="names of finished runs of the same bank")
+    p.add_argument("--opinions", action="store_true", help="learn from WORK/opinions.npz (teach.py) too")
     p.add_argument("--start-from", help="name of a run whose weights to begin with")
     p.add_argument("--steps", type=int, default=900)
     p.add_argument("--minutes", type=float, default=1e9, help="end (and cool down) by then")
@@ -65,6 +66,12 @@ def arguments():
     return p.parse_args()
 
 
+def low_precision(device):
+    """bfloat16 where the machine computes in it; elsewhere it would be some thirty times slower."""
+    able = device != "cpu" or torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(device, torch.bfloat16, enabled=able)
+
+
 def load(folder, device, file="final.pt"):
     """A finished run: network in evaluation mode."""
     saved = torch.load(folder / file, map_location=device)
@@ -81,7 +88,7 @@ def scores(net, db, device, size=64):
     out = []
     for at in range(0, len(db), size):
         x = data.image(db[at:at + size]).to(device).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device, torch.bfloat16):
+        with low_precision(device):
             logits = net(x)[0].float()
         out.append((logits[:, 1] - logits[:, 0]).cpu())
     return torch.cat(out).double().numpy()
@@ -131,7 +138,7 @@ def main():
     torch.manual_seed(args.seed)
     device, run = args.device, args.work / "runs" / args.name
     run.mkdir(parents=True, exist_ok=True)
-    rows = data.read_manifest(args.corpus)
+    rows = data.read_manifest(args.work)
     clean = data.Features(args.work / args.features / "clean", args.bank)
     degraded = data.Features(args.work / args.features / "degraded", args.bank)
     noise = data.Features(args.work / args.features / "noise", args.bank)
@@ -162,8 +169,9 @@ def main():
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
         step, best, spent = saved["step"], saved["best"], saved["spent"]
+    opinions = dict(np.load(args.work / "opinions.npz")) if args.opinions else {}
     sampler = data.Sampler(train, clean, degraded, copies, args.seed * 1000 + step,
-                           args.clean_share, args.same_source)
+                           args.clean_share, args.same_source, opinions)
     sampler.tag_of = {t: i for i, t in enumerate(tags)}
     g = torch.Generator().manual_seed(args.seed * 1000 + step)
     begun, warm = time.time(), max(1, min(100, args.steps // 10))
@@ -182,11 +190,14 @@ def main():
         ramp = min(1.0, share / args.ramp) if args.ramp else 1.0  # from clean clips to the full degradation
         strength = args.strength * ramp
         sampler.clean_share = 1 - (1 - args.clean_share) * ramp
-        db, label, tag = sampler.batch(args.batch)
+        db, label, tag, opinion = sampler.batch(args.batch)
         x = data.image(data.degrade_features(
             db, args.bank, noise.random_windows(len(db), sampler.rng), g, strength, args.noisy * ramp))
         x = data.mask(x, g, times=round(2 * strength))
         target = F.one_hot(label, 2).float()
+        said = torch.sigmoid(opinion)
+        said = torch.stack([1 - said, said], 1)
+        target = torch.where(said.isnan(), target, (1 - args.distil) * target + args.distil * said)
         aux_weight = (tag >= 0).float()
         if float(torch.rand((), generator=g)) < args.mixup * ramp:
             other = torch.randperm(len(x), generator=g)
@@ -198,13 +209,13 @@ def main():
         x = x.to(device).contiguous(memory_format=torch.channels_last)
         target, tag, aux_weight = target.to(device), tag.to(device), aux_weight.to(device)
         net.train()
-        with torch.autocast(device, torch.bfloat16):
+        with low_precision(device):
             logits, aux = net(x)
         logits, aux = logits.float(), aux.float()
         loss = F.cross_entropy(logits, target, label_smoothing=0.05)
         hard = loss.item()
         if teachers:
-            with torch.no_grad(), torch.autocast(device, torch.bfloat16):
+            with torch.no_grad(), low_precision(device):
                 outputs = [t(x)[0].float() for t in teachers]
                 wanted = teachers[0].pooled.float()
                 soft = sum(F.softmax(o / 2, 1) for o in outputs) / len(teachers)

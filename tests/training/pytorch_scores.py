@@ -52,7 +52,8 @@ def spectrogram(path, front):
 
 def network(work):
     """What export.py was told to export, in PyTorch."""
-    export = next(step for step in json.loads((work / "done.json").read_text()) if "export.py" in step)
+    steps = json.loads((work / "done.json").read_text())
+    export = next(s for s in steps if "export.py" in s and s[-1].endswith("bonafide-small.onnx"))
     names = export[export.index("--name") + 1:]
     names = names[:next((i for i, word in enumerate(names) if word.startswith("--")), len(names))]
     weights = export[export.index("--weights") + 1] if "--weights" in export else "final.pt"

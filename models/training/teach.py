@@ -1,0 +1,45 @@
+"""What a finished committee says of the training clips, for smaller networks to learn from.
+
+    python teach.py --work WORK --model WORK/committee.onnx
+
+Runs the ONNX model over the undegraded training clips, a window each STEP frames, and writes
+WORK/opinions.npz: for each clip its logit differences (spoof - bona fide), float32 [windows].  train.py
+--opinions then asks of a network that hears a degraded copy what the committee said of the clean clip at
+that place: it learns to hear through the telephone what can be heard without.  Our own voices (voices.py)
+are left out: a committee that has never met them knows nothing of them.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+import data
+import export
+
+STEP = 50  # frames
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--work", type=Path, required=True)
+    p.add_argument("--features", default="features", help="folder below --work")
+    p.add_argument("--model", type=Path, required=True, help="ONNX file that looks at both banks")
+    args = p.parse_args()
+    torch.set_num_threads(1)
+    clean = data.Features(args.work / args.features / "clean", "both")
+    run, opinions = export.session(args.model), {}
+    for row in tqdm(data.read_manifest(args.work)):
+        if row["split"] == "train" and row["source_repo"] != "own":
+            path, count = row["path"], clean.index[row["path"]][1]
+            starts = range(0, max(1, count - data.WINDOW + 1), STEP)
+            windows = data.image(torch.from_numpy(np.stack([clean.window(path, s) for s in starts])))
+            logits = [run.run(None, {"pixel_values": w[None].numpy()})[0][0] for w in windows]
+            opinions[path] = np.array([spoof - bonafide for bonafide, spoof in logits], np.float32)
+    np.savez(args.work / "opinions.npz", **opinions)
+
+
+if __name__ == "__main__":
+    main()
