@@ -3,6 +3,11 @@
 
 #[path = "listen/actions.rs"]
 mod actions;
+#[path = "listen/calls.rs"]
+mod calls;
+#[cfg(feature = "sound-card")]
+#[path = "listen/card.rs"]
+mod card;
 mod common;
 #[path = "listen/endurance.rs"]
 mod endurance;

@@ -1,5 +1,5 @@
 //! `process()` of the whole plugin, in both formats: no allocation, no lock that could wait, no
-//! system call, with the editor closed and open.
+//! system call, with the editor closed and open, and with a log.
 
 #[path = "common/raw_clap.rs"]
 mod clap;
@@ -71,6 +71,41 @@ fn allocates_nothing() {
         assert_no_alloc(|| said += live(&mut *processor, &mut sound, false));
         assert_eq!(violation_count(), 0);
         assert!(said > 3, "it had something to say");
+    }
+}
+
+/// A folder whose logs tell that they were written; what filled the queue faster than time is told.
+struct Logs(tempfile::TempDir);
+
+impl Logs {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn run(&self, test: &str) -> Output {
+        let folder = self.0.path().to_str().unwrap();
+        common::child(test, &[("BONAFIDE_UNDER_SECCOMP", "1"), ("DISPLAY", ""), ("BONAFIDE_LOG", folder)])
+    }
+
+    fn windows(&self) -> usize {
+        let logs = std::fs::read_dir(self.0.path()).unwrap().map(|entry| entry.unwrap().path());
+        let texts = logs.map(|log| std::fs::read_to_string(log).unwrap());
+        texts.map(|text| text.matches("\"record\":\"window\"").count()).sum()
+    }
+}
+
+#[test]
+fn allocates_nothing_with_a_log() {
+    let logs = Logs::new();
+    let output = logs.run("logged_under_the_allocator");
+    assert!(output.status.success() && logs.windows() > 3, "{output:?}");
+}
+
+#[test]
+#[ignore = "run by allocates_nothing_with_a_log in a process of its own"]
+fn logged_under_the_allocator() {
+    if std::env::var_os("BONAFIDE_LOG").is_some() {
+        allocates_nothing();
     }
 }
 
@@ -147,6 +182,16 @@ mod system_calls {
     #[test]
     fn vst3_makes_none() {
         makes_none("system_calls::guarded_vst3");
+    }
+
+    #[test]
+    fn a_log_makes_none_on_the_audio_thread() {
+        for test in ["system_calls::guarded_clap", "system_calls::guarded_vst3"] {
+            let logs = Logs::new();
+            let output = logs.run(test);
+            assert_eq!(output.status.code(), Some(42), "a system call killed it: {output:?}");
+            assert!(logs.windows() > 3, "{test} wrote no log");
+        }
     }
 
     #[test]

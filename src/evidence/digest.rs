@@ -58,12 +58,32 @@ impl AudioDigest {
                 self.scratch.extend(channel.as_ref().get(i).copied().unwrap_or_default().to_le_bytes());
             }
         }
+        self.take(len as u64);
+    }
+
+    /// As [`push`](Self::push), of `channels` channels' samples interleaved.
+    pub fn push_interleaved(&mut self, samples: &[f32], channels: usize) {
+        self.scratch.clear();
+        self.scratch.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+        self.take((samples.len() / channels.max(1)) as u64);
+    }
+
+    fn take(&mut self, len: u64) {
         self.whole.update(&self.scratch);
         self.waiting.extend(&self.scratch);
-        self.heard += len as u64;
+        self.heard += len;
         if self.waiting.len() > MAX_WAITING {
-            self.hash_to(self.heard - len as u64 / 2);
+            self.hash_to(self.heard - len / 2);
         }
+    }
+
+    /// `samples` (of each channel) were not seen. What no stretch covers yet will be in none: the next
+    /// begins behind them. The whole is no longer known.
+    pub fn skip(&mut self, samples: u64) {
+        self.waiting.clear();
+        self.stretch = Sha256::new();
+        self.heard += samples;
+        (self.from, self.hashed) = (self.heard, self.heard);
     }
 
     /// Samples heard so far.
@@ -130,6 +150,18 @@ mod tests {
             assert_eq!(spans[1], Span { from: 400, to: 1000, sha256: Hash::of(&bytes(&mixed[800..])) });
             assert_eq!(digest.whole(), WholeAudio { samples: 1000, sha256: Hash::of(&bytes(&mixed)) });
         }
+    }
+
+    #[test]
+    fn what_was_not_seen_is_in_no_stretch() {
+        let mut digest = AudioDigest::new();
+        digest.push_interleaved(&[0.5; 200], 2);
+        assert_eq!(digest.span(40).to, 40);
+        digest.skip(30);
+        assert_eq!(digest.span(90), Span { from: 130, to: 130, sha256: Hash::of(&[]) });
+        digest.push(&[[0.25; 10], [0.75; 10]]);
+        let sha256 = Hash::of(&bytes(&[0.25, 0.75].repeat(10)));
+        assert_eq!(digest.span(u64::MAX), Span { from: 130, to: 140, sha256 });
     }
 
     #[test]

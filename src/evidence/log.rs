@@ -95,6 +95,12 @@ impl Log {
         self.write(Record::End(Box::new(end)))
     }
 
+    /// Sound before the next record was not seen: it counts as a record that could not be written, so
+    /// the next one's audio needn't join that of the one before.
+    pub fn skip(&mut self) {
+        self.unwritten += 1;
+    }
+
     /// Closes the log, so that nothing can be cut off unseen; gives the last line's hash, to be
     /// published.
     ///

@@ -25,6 +25,7 @@ mod chain;
 mod digest;
 mod error;
 mod log;
+mod pen;
 mod reader;
 mod record;
 
@@ -32,6 +33,7 @@ pub use chain::{Hash, MAX_LINE};
 pub use digest::{AudioDigest, Span};
 pub use error::LogError;
 pub use log::Log;
+pub use pen::{Pen, Tell};
 pub use reader::{Fault, LogReader, Tail};
 pub use record::{
     AlertRecord, End, Event, EventRecord, FileId, Header, Line, ModelId, Opening, ReadingRecord, Record,

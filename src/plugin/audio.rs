@@ -9,7 +9,7 @@ use super::outputs::{Values, shown_probability};
 use super::params::StateValue;
 use crate::dsp::ChannelChoice;
 use crate::engine::{StreamProcessor, Waker};
-use crate::rt::{Freshness, ScoreCell, Scores, Settings, State};
+use crate::rt::{Freshness, Passage, ScoreCell, Scores, Settings, SoundProducer, State};
 
 /// The host's time may be off by this much, in seconds, before sound counts as cut: more than any
 /// host's rounding, less than any edit that could be heard.
@@ -53,6 +53,8 @@ pub struct LiveStream {
     pub host_rate: f64,
     /// Present if the host renders offline, where waiting is allowed; not used here.
     pub offline: Option<Waker>,
+    /// The way to the log, if there is one.
+    pub log: Option<SoundProducer>,
 }
 
 /// The audio thread's state.
@@ -62,6 +64,8 @@ pub struct AudioThread {
     scores: Scores,
     controls: Option<Controls>,
     playing: Option<bool>,
+    /// How many channels the last block had.
+    channels: Option<usize>,
     /// Host time that the next block has if it follows on this one.
     expected_s: Option<f64>,
     /// The next block doesn't follow on the last one.
@@ -107,6 +111,12 @@ impl AudioThread {
         if controls.bypass || len == 0 {
             return;
         }
+        // What a verdict rests on has one end and one layout.
+        let relaid = self.channels.replace(channels.len()).is_some_and(|before| before != channels.len());
+        if self.ended || relaid {
+            stream.processor.reset();
+            self.cut = true;
+        }
         if controls.channel != before.channel || before.bypass {
             stream.processor.set_channel(controls.channel);
             stream.processor.set(controls.settings);
@@ -123,6 +133,11 @@ impl AudioThread {
             self.cut = false;
         }
         self.ended = false;
+        if let Some(log) = &mut stream.log {
+            let (session, segment) = stream.processor.place();
+            let (channel, settings) = (controls.channel, controls.settings);
+            log.push(channels, Passage { session, segment, channels: channels.len(), channel, settings });
+        }
         stream.processor.process(channels);
     }
 

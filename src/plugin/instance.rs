@@ -1,5 +1,6 @@
 //! One instance of the plugin: what its audio thread, its host's main thread and its editor share.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use try_lock::TryLock;
 
 use super::audio::{AudioThread, Controls, LiveStream, Position};
+use super::log::{self, LogSender, Subject};
 use super::monitor::Monitor;
 use super::offline;
 use super::outputs::{Output, Values};
@@ -21,11 +23,15 @@ use crate::engine::{
     InferenceService, StreamConfig, StreamHandle, StreamProcessor, StreamWorker, WorkerConfig,
 };
 use crate::model::{Model, ModelError};
-use crate::rt::Settings;
+use crate::rt::{Settings, SoundProducer};
 
 /// Windows of a live stream that may wait: beyond it the oldest is dropped whole, and counted. A
 /// host's largest block brings this many at the shortest hop.
 const MAX_PENDING: usize = 8;
+
+/// How long the end of a live stream that is logged may take: a window's time, and no more than a
+/// main thread can be kept waiting.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub struct Instance {
@@ -39,8 +45,10 @@ pub struct Instance {
     resets: AtomicU32,
     host: Mutex<Option<Host>>,
     stream: Mutex<Option<Stream>>,
-    /// Loads a model for the editor.
+    /// Loads a model, or begins or ends a log, for the editor.
     loader: Mutex<Option<JoinHandle<()>>>,
+    /// Threads that write logs; they end with their streams.
+    loggers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What the host has last activated the plugin for.
@@ -56,20 +64,24 @@ pub struct Host {
 struct Stream {
     host: Host,
     model: String,
+    log: Option<PathBuf>,
     handle: Option<StreamHandle>,
 }
 
 impl Default for Instance {
     fn default() -> Self {
+        let monitor = Arc::<Monitor>::default();
+        monitor.lock().log.folder = log::wanted();
         Self {
             params: Arc::default(),
-            monitor: Arc::default(),
+            monitor,
             context: OnceLock::new(),
             audio: TryLock::new(AudioThread::default()),
             resets: AtomicU32::new(0),
             host: Mutex::new(None),
             stream: Mutex::new(None),
             loader: Mutex::new(None),
+            loggers: Mutex::default(),
         }
     }
 }
@@ -108,6 +120,18 @@ impl Instance {
         if let Ok(mut model) = self.params.model.write() {
             *model = manifest;
         }
+        self.rebuild();
+    }
+
+    /// Begins to log into `folder`, or ends it; either begins a new measurement. Returns at once;
+    /// problems appear in the display.
+    pub fn set_log(self: &Arc<Self>, folder: Option<PathBuf>) {
+        self.monitor.lock().log.folder = folder;
+        self.rebuild();
+    }
+
+    /// Builds another stream on a thread of its own.
+    fn rebuild(self: &Arc<Self>) {
         let Some(host) = *self.host.lock() else { return };
         let mut loader = self.loader.lock();
         if let Some(before) = loader.take() {
@@ -130,10 +154,12 @@ impl Instance {
     fn build(&self, host: Host) {
         let model = self.params.model.read().map(|model| model.clone()).unwrap_or_default();
         let mut stream = self.stream.lock();
-        if stream.as_ref().is_some_and(|s| s.host == host && s.model == model && s.handle.is_some()) {
+        let log = self.monitor.lock().log.folder.clone();
+        let fits = |s: &Stream| s.host == host && s.model == model && s.log == log && s.handle.is_some();
+        if stream.as_ref().is_some_and(fits) {
             return;
         }
-        let (live, handle) = match self.open(host, &model) {
+        let (live, handle) = match self.open(host, &model, log.clone()) {
             Ok((live, handle)) => (Some(live), Some(handle)),
             Err(error) => {
                 self.monitor.lock().status.error = Some(error.to_string());
@@ -141,9 +167,10 @@ impl Instance {
             }
         };
         let before = self.replace(live);
-        let handle_before = stream.replace(Stream { host, model, handle });
+        let handle_before = stream.replace(Stream { host, model, log, handle });
         drop(stream);
-        drop((before, handle_before));
+        end(before);
+        drop(handle_before);
     }
 
     fn replace(&self, mut live: Option<LiveStream>) -> Option<LiveStream> {
@@ -156,7 +183,12 @@ impl Instance {
         }
     }
 
-    fn open(&self, host: Host, model: &str) -> Result<(LiveStream, StreamHandle), ModelError> {
+    fn open(
+        &self,
+        host: Host,
+        model: &str,
+        log: Option<PathBuf>,
+    ) -> Result<(LiveStream, StreamHandle), ModelError> {
         let model = if model.is_empty() { Model::embedded()? } else { Model::shared(model.as_ref())? };
         let manifest = &model.manifest;
         let config = StreamConfig::at(host.rate);
@@ -172,7 +204,9 @@ impl Instance {
             let problem = format!("no thread could be started: {error}");
             ModelError::new("the inference service", problem, "close other programs and reload the plugin")
         })?;
-        let recorder = Recorder::new(self.monitor.clone(), manifest, model.title());
+        let subject = Subject { model: model.clone(), rate: host.rate, offline: host.offline };
+        let (log, sender) = log.and_then(|folder| self.log(folder, subject)).unzip();
+        let recorder = Recorder::new(self.monitor.clone(), manifest, model.title(), sender);
         let handle = service.add(worker, model.clone(), EngineChoice::Auto, recorder);
         let live = LiveStream {
             processor,
@@ -181,8 +215,26 @@ impl Instance {
             model_rate: manifest.front_end.sample_rate.into(),
             host_rate: host.rate,
             offline: host.offline.then(|| handle.waker()),
+            log,
         };
         Ok((live, handle))
+    }
+
+    /// Starts a log. Without one, judging goes on all the same.
+    fn log(&self, folder: PathBuf, subject: Subject) -> Option<(SoundProducer, LogSender)> {
+        let mut loggers = self.loggers.lock();
+        loggers.retain(|logger| !logger.is_finished());
+        match log::start(folder, subject, &self.monitor) {
+            Ok((sound, windows, thread)) => {
+                loggers.push(thread);
+                Some((sound, windows))
+            }
+            Err(error) => {
+                let problem = format!("no log: no thread could be started: {error}");
+                self.monitor.lock().log.problem = Some(problem);
+                None
+            }
+        }
     }
 
     /// Takes a block and returns what the host is to be told, and whether the transport rolls;
@@ -217,6 +269,14 @@ impl Instance {
     pub fn close(&self) {
         if let Some(loader) = self.loader.lock().take() {
             let _ = loader.join();
+        }
+        if self.loggers.lock().is_empty() {
+            return;
+        }
+        end(self.replace(None));
+        drop(self.stream.lock().take());
+        for logger in self.loggers.lock().drain(..) {
+            let _ = logger.join();
         }
     }
 
@@ -255,5 +315,12 @@ impl Instance {
             Output::ScoreLane => params.score_lane.as_ptr(),
             Output::AlertLane => params.alert_lane.as_ptr(),
         }
+    }
+}
+
+/// Lets a stream go. What a log holds has an end: the last, partial window is judged too.
+fn end(stream: Option<LiveStream>) {
+    if let Some(mut stream) = stream.filter(|stream| stream.log.is_some()) {
+        offline::end(&mut stream, GRACE);
     }
 }

@@ -7,6 +7,7 @@
 //!             │    ▲         └─▶ outputs.rs ──▶ host         (score, alert, state)
 //!             │    └──── edits.rs ◀── editor/                (the user's hand)
 //!             └─▶ recorder.rs ─▶ monitor.rs ─▶ editor/       (the inference thread)
+//!                      └─▶ log/ ─▶ a file                      (a thread of its own)
 //! ```
 //!
 //! nice-plug keeps what belongs to a host's main thread: parameters, state, layouts, the editor's
@@ -18,6 +19,7 @@ pub mod clap;
 pub mod editor;
 pub mod edits;
 pub mod instance;
+pub mod log;
 pub mod monitor;
 pub mod offline;
 pub mod outputs;

@@ -2,6 +2,7 @@
 //! never touches it.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 use parking_lot::Mutex;
 
@@ -59,6 +60,21 @@ pub struct Status {
     pub error: Option<String>,
 }
 
+/// The evidence log.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogState {
+    /// The folder that is logged into, if it is switched on.
+    pub folder: Option<PathBuf>,
+    /// The file, once there is one; when it was switched off, the last one.
+    pub file: Option<PathBuf>,
+    /// Windows in it.
+    pub windows: u64,
+    /// What can't be written, and what to do about it.
+    pub problem: Option<String>,
+    /// Counts the logs begun.
+    pub number: u64,
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Display {
@@ -68,6 +84,8 @@ pub struct Display {
     pub strip: Strip,
     /// The words.
     pub status: Status,
+    /// The log.
+    pub log: LogState,
     /// The latest readings and counts.
     pub scores: Scores,
 }

@@ -25,6 +25,8 @@ pub fn process<C: AsRef<[f32]>>(
         };
         let parts: Vec<&[f32]> = channels.iter().map(|c| &c.as_ref()[part(c)]).collect();
         let rate = audio.stream().map_or(f64::INFINITY, |stream| stream.host_rate);
+        let samples: usize = parts.iter().map(|part| part.len()).sum();
+        wait(audio, |stream| stream.log.as_ref().is_none_or(|log| log.vacant() >= samples));
         let seconds = position.seconds.map(|seconds| seconds + from as f64 / rate);
         audio.process(&parts, Position { seconds, ..position }, controls);
         wait(audio, |stream| stream.processor.is_settled());
@@ -33,15 +35,30 @@ pub fn process<C: AsRef<[f32]>>(
 
 /// Ends the sound: judges the last, partial window too.
 pub fn finish(audio: &mut AudioThread) {
-    wait(audio, |stream| stream.processor.finish());
-    wait(audio, |stream| stream.processor.is_settled());
+    if let Some(stream) = audio.stream() {
+        end(stream, PATIENCE);
+    }
     audio.end();
 }
 
+/// Ends a stream, with its last, partial window, if that is judged before `patience` is over.
+pub fn end(stream: &mut LiveStream, patience: Duration) {
+    let until = Instant::now() + patience;
+    if let Some(log) = &mut stream.log {
+        log.end();
+    }
+    wait_until(until, stream, |stream| stream.processor.finish());
+    wait_until(until, stream, |stream| stream.processor.is_settled());
+}
+
 fn wait(audio: &mut AudioThread, done: impl Fn(&mut LiveStream) -> bool) {
-    let begun = Instant::now();
-    let Some(stream) = audio.stream() else { return };
-    while !done(stream) && begun.elapsed() < PATIENCE {
+    if let Some(stream) = audio.stream() {
+        wait_until(Instant::now() + PATIENCE, stream, done);
+    }
+}
+
+fn wait_until(until: Instant, stream: &mut LiveStream, done: impl Fn(&mut LiveStream) -> bool) {
+    while !done(stream) && Instant::now() < until {
         if let Some(waker) = &stream.offline {
             waker.look();
         }

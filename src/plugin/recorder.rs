@@ -1,14 +1,16 @@
-//! From the inference thread to the editor's display.
+//! From the inference thread to the editor's display, and to the log.
 
 use std::sync::Arc;
 
+use super::log::LogSender;
 use super::monitor::{Monitor, Point, Status, Strip};
 use crate::engine::{self, Event, Observer};
 use crate::model::{Manifest, Reference};
 
-/// Writes what happens in a stream to its instance's display.
+/// Writes what happens in a stream to its instance's display, and hands it to the log.
 pub struct Recorder {
     monitor: Arc<Monitor>,
+    log: Option<LogSender>,
     /// Values that the strip holds at most.
     capacity: usize,
     session: u32,
@@ -21,7 +23,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// A recorder for a stream that `title`'s model judges; the timeline goes on where it was.
-    pub fn new(monitor: Arc<Monitor>, manifest: &Manifest, title: String) -> Self {
+    pub fn new(monitor: Arc<Monitor>, manifest: &Manifest, title: String, log: Option<LogSender>) -> Self {
         let n_mels = manifest.front_end.n_mels;
         let reference_db = match manifest.image.reference {
             Reference::Fixed(level) => level,
@@ -42,7 +44,7 @@ impl Recorder {
         let heard_before_s = display.points.back().map_or(0.0, |point| point.heard_s);
         drop(display);
         let capacity = n_mels * manifest.window.frames;
-        Self { monitor, capacity, session: 0, heard_before_s, heard_s: heard_before_s, fresh: true }
+        Self { monitor, log, capacity, session: 0, heard_before_s, heard_s: heard_before_s, fresh: true }
     }
 }
 
@@ -58,6 +60,9 @@ impl Observer for Recorder {
     }
 
     fn event(&mut self, event: &Event) {
+        if let Some(log) = &mut self.log {
+            log.event(event);
+        }
         let (Event::Window(engine::WindowScore { scores, .. }) | Event::Ended(scores)) = event;
         let mut display = self.monitor.lock();
         display.scores = *scores;
@@ -79,6 +84,9 @@ impl Observer for Recorder {
     }
 
     fn status(&mut self, status: &engine::Status) {
+        if let Some(log) = &mut self.log {
+            log.status(status);
+        }
         let mut display = self.monitor.lock();
         display.status.engine = status.engine.clone().unwrap_or_default();
         display.status.note = status.note.clone();

@@ -33,7 +33,7 @@ fn lines(log: &Path, kind: &str) -> Vec<Value> {
 }
 
 /// What was said, as a file: 16 kHz, mono, 16 bits.
-fn as_wav(path: &Path, bytes: &[u8]) -> PathBuf {
+pub fn as_wav(path: &Path, bytes: &[u8]) -> PathBuf {
     let (sample_format, bits_per_sample) = (hound::SampleFormat::Int, 16);
     let spec = hound::WavSpec { channels: 1, sample_rate: RATE, bits_per_sample, sample_format };
     let mut wav = hound::WavWriter::create(path, spec).unwrap();

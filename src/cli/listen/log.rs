@@ -2,41 +2,52 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use super::pen::{Pen, file_name};
+use super::names::file_name;
 use super::record::{self, Level, Record, Start, What, Window, wall};
 use super::sink::{Sink, StreamSink};
 use super::stream::Shared;
 use crate::detect::probability;
 use crate::evidence::{
-    self, AlertRecord, AudioDigest, Event, EventRecord, Header, ReadingRecord, WindowRecord,
+    self, AlertRecord, AudioDigest, Event, EventRecord, Header, LogError, Pen, ReadingRecord, WindowRecord,
 };
 
 /// The logs of all streams.
 pub struct Logs {
     /// What all their headers say.
     header: Header,
-    pens: HashMap<String, Arc<Mutex<Pen>>>,
+    /// The pens of streams that are open, or will be.
+    pens: Mutex<HashMap<String, Arc<Mutex<Pen>>>>,
+    /// Where each call gets a file of its own.
+    calls: Option<PathBuf>,
+    /// Records that pens which are gone could not write.
+    lost: AtomicU64,
 }
 
 impl Logs {
     /// Logs of streams that are called `names`: the file `at` for one of them, files in the folder
-    /// `at` for several. Nothing is written yet, but it is tried whether it could be.
+    /// `at` for several, and with `calls` a file in it for each call. Nothing is written yet, but it is
+    /// tried whether it could be.
     ///
     /// # Errors
     /// A folder that can't be made, or a file that can't be opened.
-    pub fn new(at: &Path, names: &[String], shared: &Shared) -> Result<Self, String> {
+    pub fn new(at: &Path, names: &[String], calls: bool, shared: &Shared) -> Result<Self, String> {
         let problem = |at: &Path, error| format!("--log {}: {error}", at.display());
-        let in_folder = names.len() > 1 || at.is_dir();
+        let in_folder = calls || names.len() > 1 || at.is_dir();
         if in_folder {
             fs::create_dir_all(at).map_err(|error| problem(at, error))?;
         }
+        if calls {
+            tempfile::tempfile_in(at).map_err(|error| problem(at, error))?;
+        }
         let (mut pens, mut files) = (HashMap::new(), HashSet::new());
-        for name in names {
+        for name in names.iter().filter(|_| !calls) {
             let file = if in_folder { at.join(file_name(name)) } else { at.to_owned() };
             OpenOptions::new()
                 .append(true)
@@ -46,7 +57,7 @@ impl Logs {
             if !files.insert(file.clone()) {
                 return Err(format!("two streams would be logged to {}: rename one", file.display()));
             }
-            pens.insert(name.clone(), Arc::new(Mutex::new(Pen::new(file))));
+            pens.insert(name.clone(), Arc::new(Mutex::new(Pen::new(file, Box::new(tell)))));
         }
         let alarm = shared.alarm;
         let settings = evidence::Settings {
@@ -57,31 +68,64 @@ impl Logs {
             ..evidence::Settings::default()
         };
         let header = Header::new(shared.scorer.model(), shared.scorer.engine(), settings, "");
-        Ok(Self { header, pens })
+        let calls = calls.then(|| at.to_owned());
+        Ok(Self { header, pens: Mutex::new(pens), calls, lost: AtomicU64::new(0) })
     }
 
     /// How many records could not be written.
     pub fn lost(&self) -> u64 {
-        self.pens.values().map(|pen| pen.lock().lost()).sum()
+        let open: u64 = self.pens.lock().values().map(|pen| pen.lock().lost()).sum();
+        self.lost.load(Ordering::Relaxed) + open
+    }
+
+    /// The pen of a stream that begins now.
+    fn pen(&self, name: &str, now: Timestamp) -> Arc<Mutex<Pen>> {
+        let mut pens = self.pens.lock();
+        let Some(folder) = &self.calls else { return pens[name].clone() };
+        let file = file_name(name);
+        let line = file.trim_end_matches(".jsonl");
+        let at = folder.join(format!("{line} {}.jsonl", now.strftime("%Y-%m-%dT%H.%M.%S%.3fZ")));
+        let pen = Arc::new(Mutex::new(Pen::new(at, Box::new(tell))));
+        if let Some(before) = pens.insert(name.to_owned(), pen.clone()) {
+            self.lost.fetch_add(before.lock().lost(), Ordering::Relaxed);
+        }
+        pen
+    }
+}
+
+/// Told once, not with every record.
+fn tell(at: &Path, problem: Option<&LogError>) {
+    match problem {
+        Some(problem) => eprintln!("bonafide: {problem}\n  listening goes on"),
+        None => eprintln!("bonafide: {}: the log is written again", at.display()),
     }
 }
 
 impl Sink for Arc<Logs> {
     fn stream(&self, name: &str) -> Box<dyn StreamSink> {
         let header = Header { source: name.to_owned(), ..self.header.clone() };
-        // All streams have been named before.
-        let pen = self.pens.get(name).cloned().unwrap_or_default();
-        Box::new(StreamLog { pen, header, digest: AudioDigest::new(), covered: 0, origin: 0, latched: false })
+        let (logs, pen) = (self.clone(), None);
+        Box::new(StreamLog {
+            logs,
+            pen,
+            header,
+            digest: AudioDigest::new(),
+            covered: 0,
+            origin: 0,
+            latched: false,
+        })
     }
 
     fn reopen(&self) {
-        self.pens.values().for_each(|pen| pen.lock().reopen());
+        self.pens.lock().values().for_each(|pen| pen.lock().reopen());
     }
 }
 
 /// One stream's records and sound, as they come.
 struct StreamLog {
-    pen: Arc<Mutex<Pen>>,
+    logs: Arc<Logs>,
+    /// Once the stream has begun.
+    pen: Option<Arc<Mutex<Pen>>>,
     header: Header,
     digest: AudioDigest,
     /// One past the last sample that a window held.
@@ -134,13 +178,15 @@ impl StreamSink for StreamLog {
 impl StreamLog {
     /// Begins the log; of a stream that never began, no more is known than its name.
     fn begin(&mut self, record: &Record, start: Option<&Start>) {
-        self.pen.lock().begin(Header {
+        let pen = self.logs.pen(&self.header.source, record.time);
+        pen.lock().begin(Header {
             rate: start.map(|start| start.sample_rate.into()),
             channels: start.map(|start| start.channels),
             started: Some(wall(record.time)),
             timecode: record.timecode.clone(),
             ..self.header.clone()
         });
+        self.pen = Some(pen);
         self.header.rate = start.map(|start| start.sample_rate.into());
     }
 
@@ -161,7 +207,8 @@ impl StreamLog {
             ..placed
         };
         // Until the log is open, the sound waits for the first window that it can hold.
-        self.pen.lock().write(|log| {
+        let Some(pen) = &self.pen else { return };
+        pen.lock().write(|log| {
             let audio = Some(self.digest.span(self.covered));
             log.window(WindowRecord { audio, ..told })
         });
@@ -173,7 +220,9 @@ impl StreamLog {
 
     fn event(&self, record: &Record, position: u64, event: Event) {
         let told = EventRecord { position: Some(position), time: Some(wall(record.time)), event };
-        self.pen.lock().write(|log| log.event(told));
+        if let Some(pen) = &self.pen {
+            pen.lock().write(|log| log.event(told));
+        }
     }
 
     fn end(&mut self, record: &Record, end: &record::End) {
@@ -191,7 +240,8 @@ impl StreamLog {
             problem: end.problem.clone(),
             ..evidence::End::default()
         };
-        let mut pen = self.pen.lock();
+        let Some(pen) = &self.pen else { return };
+        let mut pen = pen.lock();
         pen.write(|log| {
             let (audio, whole) = (Some(self.digest.span(u64::MAX)), Some(self.digest.whole()));
             log.end(evidence::End { audio, whole, ..told })

@@ -14,13 +14,14 @@ mod control;
 #[cfg(feature = "sound-card")]
 mod device;
 mod input;
+mod line;
 mod lines;
 mod listener;
 mod log;
+mod names;
 mod options;
 mod pace;
 mod pcm;
-mod pen;
 mod record;
 mod sink;
 mod source;
@@ -42,7 +43,7 @@ use control::Control;
 use lines::Lines;
 use log::Logs;
 use sink::Sink;
-use stream::{Outcome, Stream};
+use stream::{Attendant, Outcome};
 use terminal::Terminal;
 
 /// Between looks at the signals.
@@ -71,20 +72,19 @@ impl Listen {
             sinks.push(Box::new(terminal));
         }
         let names: Vec<String> = inputs.iter().map(|(name, _)| name.clone()).collect();
-        let logs = self.log().map(|at| Logs::new(at, &names, &shared)).transpose()?.map(Arc::new);
+        let logs = self.log().map(|at| Logs::new(at, &names, self.reopens(), &shared)).transpose()?;
+        let logs = logs.map(Arc::new);
         if let Some(logs) = &logs {
             sinks.push(Box::new(logs.clone()));
         }
+        let sinks = Arc::new(sinks);
 
         let mut streams = Vec::new();
         for (name, input) in inputs {
-            let stream = Stream {
-                input: input.to_string(),
-                sinks: sinks.iter().map(|sink| sink.stream(&name)).collect(),
-                name,
-            };
-            let (heard, shared) = (input.listen(self.raw())?, shared.clone());
-            let run = move || stream.run(&heard, &shared);
+            let again = self.reopens() && input.can_reopen();
+            let attendant = Attendant { input: input.to_string(), name, again, sinks: sinks.clone() };
+            let (heard, shared) = (input.listen(self.raw(), again)?, shared.clone());
+            let run = move || attendant.run(&heard, &shared);
             streams.push(std::thread::Builder::new().name("bonafide-stream".to_owned()).spawn(run)?);
         }
         while !streams.iter().all(|stream| stream.is_finished()) {

@@ -53,6 +53,10 @@ pub struct Listen {
     /// sound, and a machine that is too slow is reported.
     #[arg(long)]
     live: bool,
+    /// Named pipes are lines that end and begin again: when the writer closes one, the call ends with
+    /// its verdict, and the next writer's is a stream of its own. Until SIGTERM.
+    #[arg(long, conflicts_with_all = ["timecode", "device"])]
+    reopen: bool,
     /// Seconds without data that are reported as a stall.
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = positive)]
     stall: f64,
@@ -69,7 +73,7 @@ pub struct Listen {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Keep a log that can be checked (`bonafide verify`): a file, or of several inputs a folder with a
-    /// file for each.
+    /// file for each; with --reopen a folder with a file for each call.
     #[arg(long, value_name = "PATH")]
     log: Option<PathBuf>,
     /// Which windows are written; default: all as JSON, changes on a terminal. Starts, ends,
@@ -135,6 +139,9 @@ impl Listen {
         inputs.extend(devices(&self.device)?);
         if inputs.is_empty() {
             inputs.push(Input::Standard);
+        }
+        if self.reopen && !inputs.iter().any(Input::can_reopen) {
+            return Err("--reopen is for named pipes (mkfifo), and no input is one".to_owned());
         }
         if self.name.len() > inputs.len() {
             return Err(format!("{} names for {} inputs", self.name.len(), inputs.len()));
@@ -207,6 +214,11 @@ impl Listen {
     /// The file to write to.
     pub(super) fn output(&self) -> Option<PathBuf> {
         self.output.clone()
+    }
+
+    /// Whether pipes begin again.
+    pub(super) fn reopens(&self) -> bool {
+        self.reopen
     }
 
     /// Where the log goes.

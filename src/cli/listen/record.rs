@@ -85,6 +85,9 @@ pub struct Start {
     pub version: &'static str,
     /// Where the sound comes from.
     pub input: String,
+    /// Which call of its line it is, from 1 (`--reopen`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<u64>,
     /// How it is written.
     pub format: String,
     /// Hz.

@@ -9,7 +9,7 @@ use super::wav;
 use crate::cli::decode::{Audio, DecodeError};
 
 /// Bytes from a pipe, a file or standard input.
-type Bytes = Box<dyn Read + Send + Sync>;
+pub type Bytes = Box<dyn Read + Send + Sync>;
 
 /// An open stream: raw samples, a WAV of any length, or anything that symphonia decodes without
 /// seeking (MP3, FLAC, OGG, ADTS …).

@@ -12,7 +12,7 @@ use super::control::Control;
 use super::input::Heard;
 use super::listener::Listener;
 use super::record::{AlarmSettings, End, Level, Record, Start, What};
-use super::sink::StreamSink;
+use super::sink::{Sink, StreamSink};
 use super::timecode::TimecodeClock;
 use crate::dsp::ChannelChoice;
 use crate::engine::SharedScorer;
@@ -59,10 +59,45 @@ pub struct Outcome {
     pub failed: bool,
 }
 
+/// Who listens to an input: to one stream, or to call after call.
+pub struct Attendant {
+    /// The input's name in records.
+    pub name: String,
+    /// Where it comes from.
+    pub input: String,
+    /// Whether another call follows on each.
+    pub again: bool,
+    /// Where records go.
+    pub sinks: Arc<Vec<Box<dyn Sink>>>,
+}
+
+impl Attendant {
+    /// Listens until the stream ends, of many until `shared.control` says stop.
+    pub fn run(self, heard: &Receiver<Heard>, shared: &Shared) -> Outcome {
+        let mut all = Outcome::default();
+        for call in 1.. {
+            let stream = Stream {
+                name: self.name.clone(),
+                input: self.input.clone(),
+                call: self.again.then_some(call),
+                sinks: self.sinks.iter().map(|sink| sink.stream(&self.name)).collect(),
+            };
+            let Outcome { alarmed, failed } = stream.run(heard, shared);
+            all = Outcome { alarmed: all.alarmed | alarmed, failed: all.failed | failed };
+            if !self.again || shared.control.is_stopping() {
+                break;
+            }
+        }
+        all
+    }
+}
+
 /// A stream that has a name, and may never begin.
 pub struct Stream {
     /// Its name in records.
     pub name: String,
+    /// Which call of its line it is, from 1.
+    pub call: Option<u64>,
     /// Where it comes from.
     pub input: String,
     /// Where its records go.
@@ -74,6 +109,8 @@ impl Stream {
     pub fn run(mut self, heard: &Receiver<Heard>, shared: &Shared) -> Outcome {
         match self.open(heard, shared) {
             Ok(listener) => listener.run(self, heard),
+            // Between two calls there is nothing to be ended.
+            Err(("stopped", _)) if self.call.is_some_and(|call| call > 1) => Outcome::default(),
             Err((reason, problem)) => {
                 let failed = problem.is_some();
                 let integrated = Level::new(Reading::default());
@@ -94,6 +131,8 @@ impl Stream {
                     let listener = Listener::new(shared, rate, clock);
                     return listener.map_err(|problem| ("failed", Some(problem)));
                 }
+                // Of a call that could not be judged its end is left.
+                Ok(Heard::End(None)) if self.call.is_some() => {}
                 Ok(Heard::End(problem)) => return Err(("failed", problem)),
                 // Nothing comes before the opening.
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
@@ -108,6 +147,7 @@ impl Stream {
         Start {
             version: env!("CARGO_PKG_VERSION"),
             input: self.input.clone(),
+            call: self.call,
             format,
             sample_rate,
             channels,

@@ -74,7 +74,6 @@ impl StreamSink for Line {
                 self.show(record, &format!("{alarm} {}", self.reading(&window.short_term)));
             }
             What::Stalled { .. } => self.show(record, "no data comes"),
-            What::End(_) => self.line.finish_and_clear(),
             _ => {}
         }
         if self.text.is_some_and(|every| every.takes(record)) && !self.broken.load(Ordering::Relaxed) {
@@ -83,6 +82,14 @@ impl StreamSink for Line {
             let written = self.lines.suspend(|| writeln!(std::io::stdout(), "{text}"));
             self.broken.fetch_or(written.is_err(), Ordering::Relaxed);
         }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.line.finish_and_clear();
+        // A line that calls come in on has thousands of them.
+        self.lines.remove(&self.line);
     }
 }
 

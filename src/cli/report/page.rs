@@ -1,5 +1,7 @@
 //! A story as a page that needs nothing but itself.
 
+use std::borrow::Cow;
+
 use minijinja::{AutoEscape, Environment, Value, context};
 
 use super::card;
@@ -64,7 +66,7 @@ pub fn report(story: &Story, sources: &Sources) -> Result<String, String> {
         card => sources.model.map(card::facts),
         purpose => card::purpose().filter(|_| embedded),
         figures => card::figures().filter(|_| embedded),
-        log => sources.log.map(|(path, _)| printable(path)),
+        log => sources.log.map(|(path, _)| quoted(&printable(path))),
         sealed => sources.log.map(|(_, tail)| tail.sealed),
         program => printable(&header.program),
     };
@@ -141,6 +143,11 @@ fn render(name: &str, page: Value) -> Result<String, String> {
         .and_then(|()| templates.add_template("index.html", include_str!("index.html")));
     let page = loaded.and_then(|()| templates.get_template(name)).and_then(|template| template.render(page));
     page.map_err(|error| format!("the page can't be made: {error}"))
+}
+
+/// As one word for a shell.
+fn quoted(name: &str) -> String {
+    shlex::try_quote(name).map_or_else(|_| name.to_owned(), Cow::into_owned)
 }
 
 fn file_name(source: &str) -> &str {

@@ -85,7 +85,9 @@ impl Story {
             Event::Gap { missing_s: Some(missing_s) } => {
                 format!("gap: {missing_s:.2} s of sound are missing")
             }
-            Event::Gap { missing_s: None } => "gap: sound is missing, or the transport jumped".to_owned(),
+            Event::Gap { missing_s: None } => {
+                "cut: a jump, a stop or a reset of the transport, or sound is missing".to_owned()
+            }
             Event::Stall { for_s } => format!("no sound came for {for_s:.1} s"),
             Event::Resumed => "sound comes again".to_owned(),
             Event::Alarm { on: true } => "alarm on".to_owned(),

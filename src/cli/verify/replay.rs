@@ -153,7 +153,16 @@ impl<'a> Replay<'a> {
                 self.stalled = None;
                 Ok(())
             }
-            (evidence::Event::Settings(_), _) => self.give_up("settings were changed within it"),
+            (evidence::Event::Settings(now), _) => {
+                // Threshold and hold make alarms, not scores.
+                let before = &self.header.settings;
+                let scored = |of: &evidence::Settings| (of.hop_s, of.channel.clone(), of.gate_trim_db);
+                if scored(now) == scored(before) {
+                    Ok(())
+                } else {
+                    self.give_up("settings were changed within it")
+                }
+            }
             _ => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::plugin::monitor::{Monitor, Point, Status, Strip};
+use crate::plugin::monitor::{LogState, Monitor, Point, Status, Strip};
 use crate::rt::Scores;
 
 /// Sound that may be ahead of its verdicts before the timeline waits for them, in seconds.
@@ -17,6 +17,8 @@ pub struct Live {
     pub strip: Strip,
     /// The words.
     pub status: Status,
+    /// The evidence log.
+    pub log: LogState,
     /// The latest readings and counts.
     pub scores: Scores,
     /// Frames that had been received when the newest point came.
@@ -32,6 +34,9 @@ impl Live {
         self.scores = display.scores;
         if self.status != display.status {
             self.status.clone_from(&display.status);
+        }
+        if self.log != display.log {
+            self.log.clone_from(&display.log);
         }
         let frames = self.strip.received != display.strip.received;
         if frames {

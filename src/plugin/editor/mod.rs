@@ -5,6 +5,7 @@
 
 mod axis;
 mod columns;
+mod csv_export;
 mod header;
 mod hero;
 mod icon;
@@ -12,7 +13,6 @@ mod keys;
 mod layout;
 mod legend;
 mod live;
-mod log;
 mod meter;
 mod settings;
 mod spectrogram;
@@ -27,6 +27,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,8 @@ pub struct Link {
     pub reset: Arc<dyn Fn() + Send + Sync>,
     /// Loads the model with this manifest path ("" = the built-in one); errors appear in `Status`.
     pub set_model: Arc<dyn Fn(String) + Send + Sync>,
+    /// Begins to log into a folder, or ends it; problems appear in `LogState`.
+    pub set_log: Arc<dyn Fn(Option<PathBuf>) + Send + Sync>,
 }
 
 /// The editor of the instance behind `link`.
@@ -137,7 +140,8 @@ impl App {
         let painter = ui.painter();
         painter.rect_filled(window, 0.0, theme::BACKGROUND);
 
-        let notices = status::notices(painter, &self.live.status, Layout::notice_width(window));
+        let notices =
+            status::notices(painter, &self.live.status, &self.live.log, Layout::notice_width(window));
         let heights: Vec<f32> = notices.iter().map(status::Notice::height).collect();
         let layout = Layout::of(window, theme::scale(ui.ctx()), self.settings.open, &heights);
         let scores = &self.live.scores;
@@ -154,7 +158,7 @@ impl App {
         }
         status::footer(painter, layout.footer, &self.live);
         let pressed = header::show(ui, layout.header, paused, self.settings.open);
-        self.settings.show(ui, layout.settings, &self.link, &self.live.points, setter);
+        self.settings.show(ui, layout.settings, &self.link, &self.live, setter);
         match pressed {
             Some(Press::Pause) => self.pause(setter),
             Some(Press::Reset) => (self.link.reset)(),

@@ -1,4 +1,4 @@
-//! The settings: what is set once and then left alone, the model, and the log.
+//! The settings: what is set once and then left alone, the model, and what is written to files.
 
 use std::collections::VecDeque;
 
@@ -8,8 +8,10 @@ use egui::{
 use nice_plug::prelude::ParamSetter;
 
 use super::icon::Icon;
-use super::{Link, log, theme, widgets};
-use crate::plugin::monitor::Point;
+use super::live::Live;
+use super::{Link, csv_export, theme, widgets, words};
+use crate::plugin::log;
+use crate::plugin::monitor::{LogState, Point};
 
 /// Width of the panel.
 pub const WIDTH: f32 = 300.0;
@@ -39,7 +41,7 @@ impl Settings {
     }
 
     /// Draws the panel over `rect`, if it is open.
-    pub fn show(&mut self, ui: &Ui, rect: Rect, link: &Link, points: &VecDeque<Point>, setter: &ParamSetter) {
+    pub fn show(&mut self, ui: &Ui, rect: Rect, link: &Link, live: &Live, setter: &ParamSetter) {
         if !self.open {
             return;
         }
@@ -58,7 +60,8 @@ impl Settings {
                 ui.set_max_width(body.width() - 14.0);
                 detection(ui, link, setter);
                 self.model(ui, link);
-                self.log(ui, points);
+                evidence(ui, link, &live.log);
+                self.csv(ui, &live.points);
                 view(ui);
                 ui.add_space(8.0);
             });
@@ -96,11 +99,11 @@ impl Settings {
         }
     }
 
-    fn log(&mut self, ui: &mut Ui, points: &VecDeque<Point>) {
-        section(ui, "LOG");
+    fn csv(&mut self, ui: &mut Ui, points: &VecDeque<Point>) {
+        section(ui, "TIMELINE");
         let [copy, export] = buttons(ui, [("Copy CSV", Some(Icon::Copy)), ("Export CSV", Some(Icon::Save))]);
         if copy {
-            self.outcome = Some(match log::to_csv(points) {
+            self.outcome = Some(match csv_export::to_csv(points) {
                 Ok(csv) => {
                     ui.ctx().copy_text(csv);
                     (format!("Copied {} windows", points.len()), true)
@@ -109,21 +112,57 @@ impl Settings {
             });
         }
         if export {
-            self.outcome = Some(match log::to_csv(points).and_then(|csv| log::export(&csv)) {
+            self.outcome = Some(match csv_export::to_csv(points).and_then(|csv| csv_export::export(&csv)) {
                 Ok(path) => (format!("Wrote {} windows to {}", points.len(), path.display()), true),
-                Err(error) => (format!("Could not write the log: {error}"), false),
+                Err(error) => (format!("Could not write the file: {error}"), false),
             });
         }
         let (text, ok) = match &self.outcome {
             Some((text, ok)) => (text.as_str(), *ok),
             None => ("Every window of the timeline, up to an hour; files go to your documents", true),
         };
-        let colour = if ok { theme::TEXT_DIM } else { theme::SPOOF };
-        let label = ui.label(egui::RichText::new(text).size(12.0).color(colour));
+        let label = told(ui, text, ok);
         if copy || export {
             label.scroll_to_me(None);
         }
     }
+}
+
+/// The log that can be checked later: whether it is on, where it goes, and what it holds.
+fn evidence(ui: &mut Ui, link: &Link, state: &LogState) {
+    section(ui, "EVIDENCE LOG");
+    let (_, row) = ui.allocate_space(vec2(ui.available_width(), widgets::HEIGHT));
+    let on = state.folder.is_some();
+    let switch = widgets::segmented(ui, row, ui.scope_id().with("log"), &["Off", "On"], usize::from(on));
+    match switch {
+        Some(0) if on => (link.set_log)(None),
+        Some(1) if !on => match log::folder() {
+            Some(folder) => (link.set_log)(Some(folder)),
+            None => link.monitor.lock().log.problem = Some("There is no home folder to write to".to_owned()),
+        },
+        _ => {}
+    }
+    let windows = words::count(state.windows);
+    let text = match (&state.problem, &state.file) {
+        (Some(problem), _) => problem.clone(),
+        (None, Some(file)) if on => format!("Writing {}: {windows} windows", file.display()),
+        (None, Some(file)) => format!("Wrote {windows} windows to {}", file.display()),
+        (None, None) if on => "Begins with the first sound".to_owned(),
+        (None, None) => {
+            let folder = log::folder().map_or_else(String::new, |folder| folder.display().to_string());
+            format!(
+                "Every window with its sound's hash, for \u{201c}bonafide verify\u{201d}: a file a measurement \
+                 in {folder}. Switching starts a new measurement; a project doesn't save it"
+            )
+        }
+    };
+    told(ui, &text, state.problem.is_none());
+}
+
+/// A line or more of small print.
+fn told(ui: &mut Ui, text: &str, ok: bool) -> egui::Response {
+    let colour = if ok { theme::TEXT_DIM } else { theme::SPOOF };
+    ui.label(egui::RichText::new(text).size(12.0).color(colour))
 }
 
 fn detection(ui: &mut Ui, link: &Link, setter: &ParamSetter) {

@@ -8,7 +8,7 @@ use egui::{Color32, CornerRadius, Galley, Id, Painter, Rect, Sense, Stroke, Stro
 use super::live::Live;
 use super::theme::{self, Sign};
 use super::words;
-use crate::plugin::monitor::Status;
+use crate::plugin::monitor::{LogState, Status};
 
 /// Lines of a notice that are shown at once; the pointer shows the rest.
 const MAX_ROWS: usize = 3;
@@ -21,7 +21,7 @@ pub struct Notice<'a> {
 }
 
 /// What there is to tell, errors first, laid out for `width`.
-pub fn notices<'a>(painter: &Painter, status: &'a Status, width: f32) -> Vec<Notice<'a>> {
+pub fn notices<'a>(painter: &Painter, status: &'a Status, log: &'a LogState, width: f32) -> Vec<Notice<'a>> {
     let size = 13.0 * theme::scale(painter.ctx());
     let lay = |text: &'a str, error: bool| {
         let mut job =
@@ -29,9 +29,8 @@ pub fn notices<'a>(painter: &Painter, status: &'a Status, width: f32) -> Vec<Not
         job.wrap.max_rows = MAX_ROWS;
         Notice { text, galley: painter.layout_job(job), error }
     };
-    let error = status.error.as_deref().map(|text| lay(text, true));
-    let note = status.note.as_deref().map(|text| lay(text, false));
-    error.into_iter().chain(note).collect()
+    let errors = [&status.error, &log.problem].into_iter().flatten().map(|text| lay(text, true));
+    errors.chain(status.note.as_deref().map(|text| lay(text, false))).collect()
 }
 
 impl Notice<'_> {
@@ -62,7 +61,7 @@ impl Notice<'_> {
         let pos = theme::middle_left(&self.galley, pos2(rect.left() + 40.0, rect.center().y));
         painter.galley(pos, self.galley, theme::TEXT);
         if elided {
-            ui.interact(rect, Id::unique(("bonafide notice", self.error)), Sense::hover())
+            ui.interact(rect, Id::unique(("bonafide notice", self.text)), Sense::hover())
                 .on_hover_text(self.text);
         }
     }

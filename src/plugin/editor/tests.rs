@@ -1,5 +1,6 @@
 //! The editor without a window: whole frames, what they say, and what a hand does to the host.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,7 +12,7 @@ use nice_plug::prelude::{ParamPtr, ParamSetter, PluginState};
 use parking_lot::Mutex;
 
 use super::*;
-use crate::plugin::monitor::{Display, Point, Status, Strip};
+use crate::plugin::monitor::{Display, LogState, Point, Status, Strip};
 use crate::rt::{Alert, Reading, Scores, State};
 
 /// A host that does as it is told and remembers it.
@@ -52,21 +53,24 @@ struct Window {
     host: Host,
     size: Vec2,
     resets: Arc<AtomicU32>,
+    logs: Arc<Mutex<Vec<Option<PathBuf>>>>,
 }
 
 impl Window {
     fn new(display: Display, size: Vec2) -> Self {
         let resets = Arc::new(AtomicU32::new(0));
-        let counted = resets.clone();
+        let (counted, logs) = (resets.clone(), Arc::<Mutex<Vec<_>>>::default());
+        let logged = logs.clone();
         let link = Link {
             params: Arc::default(),
             monitor: Arc::new(Monitor::new(display)),
             reset: Arc::new(move || _ = counted.fetch_add(1, Ordering::Relaxed)),
             set_model: Arc::new(|_| {}),
+            set_log: Arc::new(move |folder| logged.lock().push(folder)),
         };
         let ctx = egui::Context::default();
         theme::install(&ctx);
-        Self { ctx, app: App::new(link), host: Host::default(), size, resets }
+        Self { ctx, app: App::new(link), host: Host::default(), size, resets, logs }
     }
 
     /// One frame; what it says.
@@ -233,6 +237,46 @@ fn the_threshold_is_dragged_in_one_gesture() {
     assert_eq!((edits.first(), edits.last()), (Some(&"begin"), Some(&"end")));
     assert_eq!(edits.iter().filter(|edit| **edit == "set").count() + 2, edits.len());
     assert!(params.detection.threshold.value() > 0.55, "{}", params.detection.threshold.value());
+}
+
+#[test]
+fn the_log_is_switched_and_told_of() {
+    let mut window = Window::new(display(SCORED, Alert::default()), vec2(1400.0, 2000.0));
+    window.app.settings.open = true;
+    window.frame(Vec::new());
+    let layout = Layout::of(Rect::from_min_size(Pos2::ZERO, window.size), 1.0, true, &[]);
+    let panel = layout.settings;
+    // Of what stands left in the panel everything is pressed, then right of it, until the log is.
+    let press = |share: f32, window: &mut Window| {
+        let x = panel.left() + share * panel.width();
+        for y in (0..panel.height() as u32).step_by(12).map(|y| panel.top() + 60.0 + y as f32) {
+            window.drag(pos2(x, y), pos2(x, y));
+            if !window.logs.lock().is_empty() {
+                return;
+            }
+        }
+    };
+    press(0.25, &mut window);
+    assert!(window.logs.lock().is_empty(), "it is off, and stays off");
+    press(0.75, &mut window);
+    let on = window.logs.lock().pop().flatten().expect("a folder");
+    assert!(on.ends_with("Bonafide logs"), "{}", on.display());
+
+    let told = |change: &dyn Fn(&mut LogState), window: &mut Window| {
+        change(&mut window.app.link.monitor.lock().log);
+        window.frame(Vec::new())
+    };
+    let state =
+        LogState { folder: Some(on), file: Some("/d/log.jsonl".into()), windows: 3, ..LogState::default() };
+    let texts = told(&|log| *log = state.clone(), &mut window);
+    assert!(texts.contains(&"Writing /d/log.jsonl: 3 windows".to_owned()), "{texts:?}");
+    let texts = told(&|log| log.problem = Some("the disk is full".to_owned()), &mut window);
+    let problems = texts.iter().filter(|text| text.contains("the disk is full")).count();
+    assert_eq!(problems, 2, "in the panel and, with the panel closed too, below: {texts:?}");
+    press(0.25, &mut window);
+    assert_eq!(*window.logs.lock(), [None]);
+    let texts = told(&|log| (log.folder, log.problem) = (None, None), &mut window);
+    assert!(texts.contains(&"Wrote 3 windows to /d/log.jsonl".to_owned()), "{texts:?}");
 }
 
 /// `cargo test --release cost_of_a_frame -- --ignored --nocapture`

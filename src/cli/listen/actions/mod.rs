@@ -34,8 +34,9 @@ pub struct ActionOptions {
     /// time).
     #[arg(long, value_name = "HOST:PORT")]
     osc: Option<String>,
-    /// Write MIDI to a device or file: controller 20 the probability, controller 21 the alarm, on
-    /// channel 1, as the plugin does.
+    /// Write MIDI to a raw device, a pipe or a file, by its path (what `amidi -l` calls hw:1,0,0 is
+    /// /dev/snd/midiC1D0): controller 20 the probability, controller 21 the alarm, on channel 1, as
+    /// the plugin does. Systems without such devices have --osc.
     #[arg(long, value_name = "PATH")]
     midi: Option<PathBuf>,
 }

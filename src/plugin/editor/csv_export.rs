@@ -1,18 +1,14 @@
-//! The log: every judged window as a row of CSV, for the clipboard or a file.
+//! The timeline: every judged window as a row of CSV, for the clipboard or a file.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-
-use directories::UserDirs;
+use std::path::PathBuf;
 
 use super::columns::score;
 use super::words::probability;
+use crate::plugin::log::{documents, new_file};
 use crate::plugin::monitor::Point;
 use crate::rt::Reading;
-
-/// Files of one second's name, at most.
-const MAX_NAMES: u32 = 100;
 
 const HEADER: [&str; 13] = [
     "heard_s",
@@ -56,36 +52,12 @@ fn fields(reading: Reading) -> [String; 3] {
 
 /// Writes `csv` to a new file among the user's documents and says where. No file is overwritten.
 pub fn export(csv: &str) -> io::Result<PathBuf> {
-    let folder = folder().ok_or_else(|| io::Error::other("there is no home folder to write to"))?;
-    let time = jiff::Zoned::now().strftime("%Y-%m-%d %H.%M.%S").to_string();
-    write_new(&folder, &time, csv)
-}
-
-/// Documents, also where a system has the folder but doesn't name it, or else home.
-fn folder() -> Option<PathBuf> {
-    let dirs = UserDirs::new()?;
-    let named = dirs.document_dir().map(Path::to_owned);
-    let usual = dirs.home_dir().join("Documents");
-    let documents = named.into_iter().chain([usual]).find(|path| path.is_dir());
-    Some(documents.unwrap_or_else(|| dirs.home_dir().to_owned()))
-}
-
-fn write_new(folder: &Path, time: &str, csv: &str) -> io::Result<PathBuf> {
-    for number in 1..=MAX_NAMES {
-        let suffix = if number == 1 { String::new() } else { format!(" ({number})") };
-        let path = folder.join(format!("Bonafide {time}{suffix}.csv"));
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(mut file) => {
-                return file.write_all(csv.as_bytes()).map(|()| path.clone()).inspect_err(|_| {
-                    // Half a log is worse than none; what is said is why it couldn't be written.
-                    _ = fs::remove_file(&path);
-                });
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many logs of this second"))
+    let folder = documents().ok_or_else(|| io::Error::other("there is no home folder to write to"))?;
+    let (mut file, path) = new_file(&folder, "csv")?;
+    file.write_all(csv.as_bytes()).map(|()| path.clone()).inspect_err(|_| {
+        // Half a table is worse than none; what is said is why it couldn't be written.
+        _ = fs::remove_file(&path);
+    })
 }
 
 #[cfg(test)]
@@ -110,20 +82,5 @@ mod tests {
         assert_eq!(rows[1], "12.500,,no_speech,,,scored,0.7311,1.0000,stale,,,true,false");
         assert!(rows[2].starts_with("12.500,-1.000,no_speech"));
         assert_eq!(rows.len(), 3);
-    }
-
-    #[test]
-    fn nothing_is_overwritten() {
-        let folder = std::env::temp_dir().join(format!("bonafide-log-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
-        let first = write_new(&folder, "now", "a").expect("a file");
-        let second = write_new(&folder, "now", "b").expect("another");
-        assert_eq!(
-            (first.file_name(), second.file_name()),
-            (Some("Bonafide now.csv".as_ref()), Some("Bonafide now (2).csv".as_ref()))
-        );
-        assert_eq!(fs::read_to_string(first).expect("text"), "a");
-        assert!(write_new(&folder.join("missing"), "now", "c").is_err());
-        fs::remove_dir_all(folder).expect("to clean up");
     }
 }
