@@ -30,6 +30,13 @@ impl Scorer {
         Ok(Self { model, detector, image, note })
     }
 
+    /// One that runs `detector`, for tests of what is around it.
+    #[cfg(test)]
+    pub(crate) fn of(model: Arc<Model>, detector: Box<dyn Detector>) -> Self {
+        let image = ImageBuilder::new(&model.manifest);
+        Self { model, detector, image, note: None }
+    }
+
     /// ln p(window|spoof) / p(window|bona fide) in nats, of a window of frames × `n_bands` dB
     /// values.
     ///

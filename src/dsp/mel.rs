@@ -1,5 +1,7 @@
 //! Mel filter bank (librosa 0.11 `filters.mel`).
 
+use std::ops::Range;
+
 use super::front_end::{FrontEnd, MelNorm, MelScale};
 use super::stft::hann;
 
@@ -12,7 +14,7 @@ pub struct MelFilterBank {
 
 struct Band {
     first_bin: usize,
-    weights: std::ops::Range<usize>,
+    weights: Range<usize>,
 }
 
 impl MelFilterBank {
@@ -44,9 +46,10 @@ impl MelFilterBank {
         Self { bands, weights }
     }
 
-    /// Band powers in dB re 1, `10·log10(max(amin, mel · power))`, into `out` (`n_mels` values).
-    pub fn log_bands(&self, power: &[f64], amin: f64, out: &mut [f32]) {
-        for (out, band) in out.iter_mut().zip(&self.bands) {
+    /// Powers of the bands `which` in dB re 1, `10·log10(max(amin, mel · power))`, into `out`
+    /// (a value for each).
+    pub fn log_bands(&self, power: &[f64], amin: f64, which: Range<usize>, out: &mut [f32]) {
+        for (out, band) in out.iter_mut().zip(&self.bands[which]) {
             let weights = &self.weights[band.weights.clone()];
             let sum: f64 = weights.iter().zip(&power[band.first_bin..]).map(|(w, p)| w * p).sum();
             *out = (10.0 * sum.max(amin).log10()) as f32;

@@ -36,8 +36,8 @@ impl Stft {
         }
     }
 
-    /// Power of each of the `n_fft / 2 + 1` bins of `frame` (`n_fft` samples).
-    pub fn power(&mut self, frame: &[f32]) -> &[f64] {
+    /// Takes a frame of `n_fft` samples.
+    pub fn transform(&mut self, frame: &[f32]) {
         self.time.fill(0.0);
         let inside = &frame[self.offset..];
         for ((out, x), w) in self.time[self.offset..].iter_mut().zip(inside).zip(&self.window) {
@@ -49,6 +49,10 @@ impl Stft {
         for (out, bin) in self.power.iter_mut().zip(&self.spectrum) {
             *out = bin.norm_sqr();
         }
+    }
+
+    /// Power of each of the last frame's `n_fft / 2 + 1` bins.
+    pub fn power(&self) -> &[f64] {
         &self.power
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Stream {
     pub model: Arc<Model>,
     pub observer: Box<dyn Observer>,
     pub status: Arc<Mutex<Status>>,
+    /// Its place among those that have a window to be judged: the lowest has waited longest.
+    pub turn: Option<u64>,
 }
 
 /// Streams of the same model (see [`Model::identity`]) on the same engine share a scorer.
@@ -52,6 +54,8 @@ pub(super) struct Thread {
     /// To itself: how a model that was opened elsewhere arrives.
     commands: Sender<Command>,
     streams: Vec<Stream>,
+    /// Turns given so far.
+    turns: u64,
     /// A model that failed to open stays failed: it is not tried again with every window.
     scorers: HashMap<Key, Result<Scorer, ModelError>>,
     /// Threads that open models. Joined before this one ends: the host may unload this code then.
@@ -60,13 +64,13 @@ pub(super) struct Thread {
 
 impl Thread {
     pub fn new(commands: Sender<Command>) -> Self {
-        Self { commands, streams: Vec::new(), scorers: HashMap::new(), openers: Vec::new() }
+        Self { commands, streams: Vec::new(), turns: 0, scorers: HashMap::new(), openers: Vec::new() }
     }
 
     pub fn run(mut self, inbox: &Receiver<Command>) {
+        let mut patience = Duration::MAX;
         loop {
-            let timeout = if self.streams.is_empty() { Duration::MAX } else { POLL };
-            let command = match inbox.recv_timeout(timeout) {
+            let command = match inbox.recv_timeout(patience) {
                 Ok(command) => Some(command),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -80,14 +84,28 @@ impl Thread {
                     Command::Quit => return self.quit(),
                 }
             }
-            // One window of each stream in turn, so that none starves the others.
-            while self
-                .streams
-                .iter_mut()
-                .map(|stream| stream.step(&mut self.scorers))
-                .fold(false, |a, b| a | b)
-            {}
+            // A window at a time, so that no command waits for an overload to end.
+            patience = match self.judge() {
+                true => Duration::ZERO,
+                false if self.streams.is_empty() => Duration::MAX,
+                false => POLL,
+            };
         }
+    }
+
+    /// Reads all queues and judges the window that has waited longest, so that none starves the
+    /// others; `false` if there is none.
+    fn judge(&mut self) -> bool {
+        for stream in &mut self.streams {
+            // Until its model is open the queue keeps the frames.
+            if self.scorers.contains_key(&stream.key) {
+                stream.collect(&mut self.turns);
+            }
+        }
+        let waiting = self.streams.iter_mut().filter(|stream| stream.turn.is_some());
+        let Some(stream) = waiting.min_by_key(|stream| stream.turn) else { return false };
+        stream.judge(&mut self.scorers);
+        true
     }
 
     fn quit(self) {
@@ -169,16 +187,25 @@ impl Stream {
         *self.status.lock() = status;
     }
 
-    /// Reads the queue and judges one window; `false` if there was none.
-    fn step(&mut self, scorers: &mut HashMap<Key, Result<Scorer, ModelError>>) -> bool {
-        // Until the model is open the queue keeps the frames.
-        let Some(scorer) = scorers.get_mut(&self.key) else { return false };
+    /// Reads the queue, and lines up if that makes a window.
+    fn collect(&mut self, turns: &mut u64) {
         let observer = &mut self.observer;
         self.worker.collect_each(|bands| observer.frame(bands));
-        if let Some(end) = self.worker.take_end() {
+        while let Some(end) = self.worker.take_end() {
             self.observer.event(&end);
         }
-        let Some((window, judged)) = self.worker.next_window() else { return false };
+        let lined_up = self.turn.take();
+        if self.worker.pending() > 0 {
+            *turns += u64::from(lined_up.is_none());
+            self.turn = lined_up.or(Some(*turns));
+        }
+    }
+
+    /// Judges one window.
+    fn judge(&mut self, scorers: &mut HashMap<Key, Result<Scorer, ModelError>>) {
+        self.turn = None;
+        let Some(scorer) = scorers.get_mut(&self.key) else { return };
+        let Some((window, judged)) = self.worker.next_window() else { return };
         let llr = judged.then(|| score(scorer, &self.model.origin, &window));
         let error = llr.as_ref().and_then(|llr| llr.as_ref().err().cloned());
         let changed = {
@@ -190,7 +217,6 @@ impl Stream {
         }
         let event = self.worker.record(&window, llr);
         self.observer.event(&event);
-        true
     }
 }
 
@@ -217,4 +243,135 @@ fn unpanicked<T>(origin: &str, run: impl FnOnce() -> Result<T, ModelError>) -> R
 
 fn panicked(origin: &str) -> ModelError {
     ModelError::new(origin, "the engine panicked", "choose another engine, or another model, and report it")
+}
+
+/// Time here is counted in frames, and how fast the detector is in windows per tenth of a second: no
+/// clock, no thread, the same on any machine.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::Detector;
+    use crate::engine::{Event, WorkerConfig};
+    use crate::rt::{FrameProducer, FrameTag, frame_queue};
+
+    struct Fake;
+
+    impl Detector for Fake {
+        fn logits(&mut self, _: &[f32]) -> Result<[f32; 2], ModelError> {
+            Ok([0.0, 1.0])
+        }
+
+        fn engine(&self) -> &str {
+            "fake"
+        }
+    }
+
+    struct Voice {
+        producer: FrameProducer,
+        events: Receiver<Event>,
+        cell: Arc<crate::rt::ScoreCell>,
+        judged: u64,
+        /// Frames between a window's end and its judgement, at most.
+        latest: u64,
+        was_overloaded: bool,
+    }
+
+    struct World {
+        thread: Thread,
+        voices: Vec<Voice>,
+        frame: Vec<f32>,
+        /// Tenths of a second, of ten frames each.
+        now: u64,
+        credit: f64,
+    }
+
+    impl World {
+        fn new(streams: u64, hop_s: f64) -> Self {
+            // A gate that lets everything through: each window costs.
+            let text = include_str!("../../models/bonafide-small.toml").to_owned();
+            let text = text + "\n[gate]\nmin_speech_s = 0.0\n";
+            let onnx = Model::embedded().unwrap().onnx.to_vec();
+            let model = Model::from_parts("fake", &text, onnx).unwrap();
+            let key: Key = (model.identity.clone(), EngineChoice::Auto);
+            let mut thread = Thread::new(crossbeam_channel::unbounded().0);
+            thread.scorers.insert(key.clone(), Ok(Scorer::of(model.clone(), Box::new(Fake))));
+            let voice = |id| {
+                let (producer, queue) = frame_queue(400, model.manifest.front_end.n_bands());
+                let config = WorkerConfig { hop_s, max_pending: 1, lossless: false };
+                let worker = StreamWorker::new(&model.manifest, queue, config);
+                let (sink, events) = crossbeam_channel::unbounded();
+                let cell = worker.cell().clone();
+                let (key, model, status) = (key.clone(), model.clone(), Arc::default());
+                thread.add(Stream { id, worker, key, model, observer: Box::new(sink), status, turn: None });
+                Voice { producer, events, cell, judged: 0, latest: 0, was_overloaded: false }
+            };
+            let voices = (0..streams).map(voice).collect();
+            let frame = vec![-20.0; model.manifest.front_end.n_bands()];
+            Self { thread, voices, frame, now: 0, credit: 0.0 }
+        }
+
+        /// Lets `voices` sound for so long while a second has room for so many windows.
+        fn run(&mut self, seconds: u64, voices: std::ops::Range<usize>, windows_a_second: f64) {
+            for _ in 0..10 * seconds {
+                for voice in &mut self.voices[voices.clone()] {
+                    for index in 10 * self.now..10 * (self.now + 1) {
+                        let tag = FrameTag { index, ..FrameTag::default() };
+                        assert!(voice.producer.push(tag, &self.frame), "the queue is full");
+                    }
+                }
+                self.now += 1;
+                self.credit = self.credit.min(1.0) + windows_a_second / 10.0;
+                while self.credit >= 1.0 && self.thread.judge() {
+                    self.credit -= 1.0;
+                }
+                for voice in &mut self.voices {
+                    voice.was_overloaded |= voice.cell.read().unwrap().momentary.state == State::Overloaded;
+                    for event in voice.events.try_iter() {
+                        let Event::Window(window) = event else { panic!("no end") };
+                        voice.judged += 1;
+                        let end = (window.end_s * 100.0).round() as u64;
+                        voice.latest = voice.latest.max(10 * self.now - end);
+                    }
+                }
+            }
+        }
+
+        fn dropped(&self) -> Vec<u64> {
+            self.voices.iter().map(|voice| voice.cell.read().unwrap().dropped).collect()
+        }
+    }
+
+    #[test]
+    fn nothing_is_dropped_up_to_capacity() {
+        // 64 windows a second, all due at the same moment, of 66 that there is time for.
+        let mut world = World::new(32, 0.5);
+        world.run(30, 0..32, 66.0);
+        assert_eq!(world.dropped(), [0; 32]);
+        for voice in &world.voices {
+            assert!(voice.judged >= 56 && voice.latest <= 60, "{} {}", voice.judged, voice.latest);
+        }
+    }
+
+    #[test]
+    fn beyond_capacity_each_stream_skips_its_oldest_windows_and_says_so() {
+        // 128 windows a second where there is time for 50.
+        let mut world = World::new(64, 0.5);
+        world.run(60, 0..64, 50.0);
+        let (least, most) = (50 * 60 / 64 * 8 / 10, 50 * 60 / 64 + 5);
+        for (voice, dropped) in world.voices.iter().zip(world.dropped()) {
+            assert!(voice.was_overloaded);
+            assert!((least..=most).contains(&voice.judged), "unfair: {}", voice.judged);
+            // Of 117 windows some still wait in the queue.
+            assert!((117 - 6..=117).contains(&(voice.judged + dropped)), "{} {dropped}", voice.judged);
+            // A round of all streams after the limit of 2 s.
+            assert!(voice.latest <= 200 + 130 + 10, "shown {} frames late", voice.latest);
+        }
+        // Half of the streams end, and nothing more is dropped.
+        world.run(20, 0..16, 50.0);
+        let (before, judged) = (world.dropped(), world.voices[0].judged);
+        world.run(20, 0..16, 50.0);
+        assert_eq!(world.dropped(), before);
+        assert_eq!(world.voices[0].judged, judged + 40);
+        assert_eq!(world.voices[0].cell.read().unwrap().momentary.state, State::Scored);
+    }
 }

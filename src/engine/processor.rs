@@ -20,9 +20,9 @@ pub struct StreamConfig {
 }
 
 impl StreamConfig {
-    /// The mid of a stream at `host_rate` Hz, with 4 s of queue.
+    /// The mid of a stream at `host_rate` Hz, with 3 s of queue.
     pub fn at(host_rate: f64) -> Self {
-        Self { host_rate, channel: ChannelChoice::Mid, queue_s: 4.0 }
+        Self { host_rate, channel: ChannelChoice::Mid, queue_s: 3.0 }
     }
 }
 
@@ -162,6 +162,7 @@ impl StreamProcessor {
     }
 
     fn restart(&mut self, tag: FrameTag) {
+        self.chain.complete();
         self.downmix.reset();
         self.chain.resampler.reset();
         self.chain.log_mel.reset();
@@ -190,6 +191,12 @@ impl Chain {
         });
     }
 
+    /// Hands over the frame at work, whose last sample is in.
+    fn complete(&mut self) {
+        let Self { log_mel, queue, tag, .. } = self;
+        log_mel.complete(|bands| enqueue(queue, tag, bands));
+    }
+
     /// Idempotent until the end mark is taken: a second call finds nothing left to complete.
     fn finish(&mut self) -> bool {
         let Self { resampler, log_mel, queue, tag, samples, hop, .. } = self;
@@ -200,17 +207,19 @@ impl Chain {
         // Frames centred on a sample of the stream; librosa's one more, centred just behind its
         // end where the length is a multiple of the hop, belongs to no window.
         let frames = samples.div_ceil(*hop);
+        let mut inside = |bands: &[f32]| {
+            if tag.index < frames {
+                enqueue(queue, tag, bands);
+            }
+        };
         let zeros = [0.0; 64];
         let mut left = log_mel.tail();
-        while left > 0 && tag.index < frames {
+        while left > 0 {
             let now = left.min(zeros.len());
             left -= now;
-            log_mel.push(&zeros[..now], |bands| {
-                if tag.index < frames {
-                    enqueue(queue, tag, bands);
-                }
-            });
+            log_mel.push(&zeros[..now], &mut inside);
         }
+        log_mel.complete(&mut inside);
         queue.push_mark(Item::End(*tag))
     }
 }

@@ -104,7 +104,8 @@ impl InferenceService {
         };
         let (cell, status) = (worker.cell().clone(), Arc::new(Mutex::new(Status::default())));
         let key = (model.identity.clone(), choice);
-        let stream = Stream { id, worker, key, model, observer: Box::new(observer), status: status.clone() };
+        let observer = Box::new(observer);
+        let stream = Stream { id, worker, key, model, observer, status: status.clone(), turn: None };
         // The thread lives as long as `self`, so somebody listens.
         let _ = self.commands.send(Command::Add(Box::new(stream)));
         StreamHandle { id, cell, status, service: self.clone() }

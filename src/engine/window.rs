@@ -46,14 +46,16 @@ pub struct WindowAssembler {
 impl WindowAssembler {
     /// An assembler of `manifest`'s windows, one every `hop_s` seconds (rounded to frames).
     pub fn new(manifest: &Manifest, hop_s: f64) -> Self {
+        let (n_bands, frames) = (manifest.front_end.n_bands(), manifest.window.frames);
+        let hop = manifest.hop_frames(hop_s);
         Self {
-            n_bands: manifest.front_end.n_bands(),
+            n_bands,
             frame_rate: manifest.front_end.frame_rate(),
-            frames: manifest.window.frames,
-            hop: manifest.hop_frames(hop_s) as u64,
+            frames,
+            hop: hop as u64,
             gate: SpeechGate::new(manifest.gate, &manifest.front_end),
-            bands: Vec::new(),
-            levels: Vec::new(),
+            bands: Vec::with_capacity((frames + hop) * n_bands),
+            levels: Vec::with_capacity(frames + hop),
             next: FrameTag::default(),
             start: 0,
             covered: 0,
@@ -62,16 +64,18 @@ impl WindowAssembler {
         }
     }
 
-    /// Takes the queue's next item (with its bands, `n_bands` values, if it is a frame); returns
-    /// the window that it completes.
+    /// Takes the queue's next item (with its bands, `n_bands` values, if it is a frame), once the
+    /// complete window, if there is one, has been [taken](Self::take); returns the last window of a
+    /// stream that ends.
     pub fn push(&mut self, item: Item, bands: &[f32]) -> Option<Window> {
+        debug_assert!(!self.is_complete(), "a window would be lost");
         match item {
             Item::Frame(tag) => {
                 self.follow(tag);
                 self.bands.extend_from_slice(bands);
                 self.levels.push(self.gate.level(bands));
                 self.next.index += 1;
-                (self.next.index == self.start + self.frames as u64).then(|| self.complete())
+                None
             }
             Item::Timecode(seconds) => {
                 // All frames of the segment before have been taken: the queue keeps the order.
@@ -90,6 +94,25 @@ impl WindowAssembler {
                 last
             }
         }
+    }
+
+    /// Whether a window is complete. Until it is taken, its frames are held once.
+    pub fn is_complete(&self) -> bool {
+        self.next.index == self.start + self.frames as u64
+    }
+
+    /// The complete window, if there is one.
+    pub fn take(&mut self) -> Option<Window> {
+        if !self.is_complete() {
+            return None;
+        }
+        let window = self.cut(self.start);
+        self.start += self.hop;
+        // Keep a window's length: the last window of a stream is taken back from its end.
+        let surplus = self.levels.len().saturating_sub(self.frames);
+        self.bands.drain(..surplus * self.n_bands);
+        self.levels.drain(..surplus);
+        Some(window)
     }
 
     /// Windows begin at multiples of another hop from here on; none that is already complete is
@@ -135,18 +158,6 @@ impl WindowAssembler {
     /// First frame held.
     fn first(&self) -> u64 {
         self.next.index - self.levels.len() as u64
-    }
-
-    fn complete(&mut self) -> Window {
-        let window = self.cut(self.start);
-        self.start += self.hop;
-        // Keep a window's length: the last window of a stream is taken back from its end.
-        let held = self.levels.len();
-        if held >= 2 * self.frames {
-            self.bands.drain(..(held - self.frames) * self.n_bands);
-            self.levels.drain(..held - self.frames);
-        }
-        window
     }
 
     /// The window that ends with the stream, if some of its frames were in none.

@@ -14,10 +14,12 @@ use crate::rt::{FrameConsumer, FrameTag, Freshness, Item, Reading, ScoreCell, Sc
 pub struct WorkerConfig {
     /// Step between windows in seconds.
     pub hop_s: f64,
-    /// Windows that may wait to be judged.
+    /// Windows that may wait to be judged; while so many do, the queue is left unread. It holds the
+    /// frames in a fifth of the room that windows, which overlap, would take.
     pub max_pending: usize,
-    /// `true` (offline): when so many wait, the queue is left unread, so that the producer waits.
-    /// `false` (live): the oldest window is dropped whole, and counted.
+    /// `true` (offline): the producer waits, nothing is lost. `false` (live): once the stream is so
+    /// far ahead that what waits can no longer be shown in time, all windows but the newest are
+    /// skipped whole, and counted.
     pub lossless: bool,
 }
 
@@ -70,6 +72,8 @@ pub struct StreamWorker {
     bands: Vec<f32>,
     assembler: WindowAssembler,
     config: WorkerConfig,
+    /// Step between windows now, seconds.
+    hop_s: f64,
     manifest: Manifest,
     pending: VecDeque<Pending>,
     /// Windows dropped here, besides those that the assembler lost.
@@ -101,6 +105,7 @@ impl StreamWorker {
             bands: vec![0.0; manifest.front_end.n_bands()],
             assembler: WindowAssembler::new(manifest, config.hop_s),
             config,
+            hop_s: config.hop_s,
             pending: VecDeque::new(),
             skipped: 0,
             alarm,
@@ -124,8 +129,10 @@ impl StreamWorker {
 
     /// As [`collect`](Self::collect), showing each frame's bands (dB) on the way.
     pub fn collect_each(&mut self, mut each: impl FnMut(&[f32])) {
-        while !(self.config.lossless && self.pending.len() >= self.config.max_pending) {
+        let late = self.is_late();
+        while late || self.waiting() < self.config.max_pending {
             let Some(item) = self.queue.pop(&mut self.bands) else { break };
+            self.pending.extend(self.assembler.take().map(Pending::Window));
             let lost = self.assembler.lost();
             match item {
                 Item::Frame(tag) => {
@@ -135,6 +142,7 @@ impl StreamWorker {
                 Item::End(tag) => self.begin_session(tag),
                 Item::Settings(settings) => {
                     self.alarm = (settings.threshold_llr, settings.hold_s);
+                    self.hop_s = settings.hop_s.into();
                     self.session.set_alarm(settings.threshold_llr, settings.hold_s);
                 }
                 Item::Timecode(_) => {}
@@ -154,15 +162,28 @@ impl StreamWorker {
 
     /// Tells the producer if nothing is left to do.
     fn settle(&mut self) {
-        if self.pending.is_empty() {
+        if self.pending() == 0 {
             self.queue.settle();
         }
     }
 
-    /// Drops the oldest windows beyond `max_pending`; says whether there were any.
+    /// Whether what waits would be shown too late, stale as [`Freshness`] has it, or the queue soon
+    /// have no room for the largest of blocks.
+    fn is_late(&self) -> bool {
+        let limit = (2.0 * self.hop_s + 1.0) * self.manifest.front_end.frame_rate();
+        let limit = (limit as usize).min(self.queue.capacity() * 5 / 8);
+        !self.config.lossless && self.queue.waiting() > limit
+    }
+
+    /// Windows that wait; the newest is in the assembler still.
+    fn waiting(&self) -> usize {
+        let cut = self.pending.iter().filter(|p| matches!(p, Pending::Window(_))).count();
+        cut + usize::from(self.assembler.is_complete())
+    }
+
+    /// Drops the oldest window beyond `max_pending`; says whether there was one.
     fn skip_oldest(&mut self) -> bool {
-        let waiting = self.pending.iter().filter(|p| matches!(p, Pending::Window(_))).count();
-        if waiting <= self.config.max_pending {
+        if self.waiting() <= self.config.max_pending {
             return false;
         }
         let oldest = self.pending.iter().position(|p| matches!(p, Pending::Window(_)));
@@ -189,18 +210,21 @@ impl StreamWorker {
     /// The next window to be judged; call [`record`](Self::record) with it, in order. Windows in
     /// which the gate found too little speech come with `false`: they need no score.
     pub fn next_window(&mut self) -> Option<(Window, bool)> {
-        match self.pending.front() {
-            Some(Pending::Window(_)) => {}
-            _ => return None,
-        }
-        let Some(Pending::Window(window)) = self.pending.pop_front() else { return None };
+        let window = match self.pending.pop_front() {
+            Some(Pending::Window(window)) => window,
+            Some(end) => {
+                self.pending.push_front(end);
+                return None;
+            }
+            None => self.assembler.take()?,
+        };
         let judged = window.speech.total_s >= self.manifest.gate.min_speech_s;
         Some((window, judged))
     }
 
-    /// Windows that wait.
+    /// Windows, and ends of streams, that wait.
     pub fn pending(&self) -> usize {
-        self.pending.len()
+        self.pending.len() + usize::from(self.assembler.is_complete())
     }
 
     /// Takes the end of the stream, if all windows before it have been taken.

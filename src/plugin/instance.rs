@@ -25,9 +25,8 @@ use crate::engine::{
 use crate::model::{Model, ModelError};
 use crate::rt::{Settings, SoundProducer};
 
-/// Windows of a live stream that may wait: beyond it the oldest is dropped whole, and counted. A
-/// host's largest block brings this many at the shortest hop.
-const MAX_PENDING: usize = 8;
+/// Windows of a stream that may wait beside its queue.
+const MAX_PENDING: usize = 1;
 
 /// How long the end of a live stream that is logged may take: a window's time, and no more than a
 /// main thread can be kept waiting.

@@ -1,5 +1,6 @@
 //! From the inference thread to the editor's display, and to the log.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::log::LogSender;
@@ -30,6 +31,7 @@ impl Recorder {
             // Where 0 dB is each window's loudest band, full scale stands in for it.
             Reference::Max(_) => 0.0,
         };
+        let capacity = n_mels * manifest.window.frames;
         let mut display = monitor.lock();
         let received = display.strip.received;
         display.strip = Strip {
@@ -38,12 +40,11 @@ impl Recorder {
             reference_db,
             range_db: manifest.image.range_db,
             received: received + 1,
-            ..Strip::default()
+            bands: VecDeque::with_capacity(capacity),
         };
         display.status = Status { model: title, ..Status::default() };
         let heard_before_s = display.points.back().map_or(0.0, |point| point.heard_s);
         drop(display);
-        let capacity = n_mels * manifest.window.frames;
         Self { monitor, log, capacity, session: 0, heard_before_s, heard_s: heard_before_s, fresh: true }
     }
 }

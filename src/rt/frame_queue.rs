@@ -61,6 +61,7 @@ pub struct FrameProducer {
 pub struct FrameConsumer {
     items: HeapCons<Item>,
     bands: HeapCons<f32>,
+    n_bands: usize,
     counts: Arc<Counts>,
     popped: u64,
 }
@@ -81,7 +82,7 @@ pub fn frame_queue(capacity: usize, n_bands: usize) -> (FrameProducer, FrameCons
     let counts = Arc::new(Counts::default());
     (
         FrameProducer { items: items_in, bands: bands_in, n_bands, counts: counts.clone(), pushed: 0 },
-        FrameConsumer { items: items_out, bands: bands_out, counts, popped: 0 },
+        FrameConsumer { items: items_out, bands: bands_out, n_bands, counts, popped: 0 },
     )
 }
 
@@ -133,6 +134,16 @@ impl FrameConsumer {
         Some(item)
     }
 
+    /// Frames that it has room for.
+    pub fn capacity(&self) -> usize {
+        self.bands.capacity().get() / self.n_bands
+    }
+
+    /// Frames that wait: how far the stream is ahead of what was popped. Wait-free.
+    pub fn waiting(&self) -> usize {
+        self.bands.occupied_len() / self.n_bands
+    }
+
     /// Tells the producer that all that was popped needs no more work.
     pub fn settle(&self) {
         self.counts.settled.store(self.popped, Ordering::Release);
@@ -159,7 +170,7 @@ mod tests {
         let tag = |index| FrameTag { index, ..FrameTag::default() };
         assert!(tx.push(tag(0), &[0.0; 3]) && tx.push(tag(1), &[1.0; 3]));
         assert!(!tx.push(tag(2), &[2.0; 3]));
-        assert_eq!((rx.dropped(), tx.vacant()), (1, 0));
+        assert_eq!((rx.dropped(), tx.vacant(), rx.waiting()), (1, 0, 2));
         assert!(tx.push_mark(Item::Timecode(1.0)), "marks have room of their own");
         let mut bands = [9.0; 3];
         assert_eq!(rx.pop(&mut bands), Some(Item::Frame(tag(0))));

@@ -3,6 +3,7 @@
 //! What these commands have to say goes to standard error, so that standard output is the output
 //! of `bonafide` alone and `cargo xtask scan --json | jq` works.
 
+mod bench;
 mod bundle;
 mod cargo;
 mod formant;
@@ -38,6 +39,9 @@ Usage: cargo xtask COMMAND [ARGS…]
                     CLAP works by streaming FILE or a sample through it
   hosts             try the plugin in real hosts: Ardour, DawDreamer, pedalboard, as far as they
                     can be had here; a table says what was seen
+  bench [--peers] [--quick] [--model MANIFEST]… [--out DIR] [--readme]
+                    what everything costs: docs/bench.md and docs/bench.svg (or in DIR); --peers beside
+                    the published Python path, --readme into the README as well; ten minutes
   soak [--hours H]  24 h (or H) of generated speech through `bonafide listen`, as fast as it goes:
                     memory every hour, and no window lost
   soak --streams N [--seconds S]
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
 fn run(command: &str, args: &[String]) -> Result<ExitCode> {
     match command {
         "scan" => scan::run(&Workspace::find()?, args),
+        "bench" => bench::run(&Workspace::find()?, args),
         "bundle" => bundle::run(&Workspace::find()?),
         "install" => install::run(&Workspace::find()?, args),
         "hosts" => hosts::run(&Workspace::find()?),

@@ -1,0 +1,123 @@
+//! The report's tables, drawn: one SVG of four panels.
+
+use super::table::Table;
+use anyhow::{Result, anyhow};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use std::path::Path;
+
+const SIZE: (u32, u32) = (1200, 840);
+const INK: RGBColor = RGBColor(40, 44, 52);
+const MUTED: RGBColor = RGBColor(120, 126, 138);
+const FIRST: RGBColor = RGBColor(30, 110, 190);
+const SECOND: RGBColor = RGBColor(214, 96, 40);
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Problem = DrawingAreaErrorKind<std::io::Error>;
+type Line = (String, Vec<(f64, f64)>);
+
+/// Draws what is there of the tables; a table that wasn't made leaves its panel empty.
+pub fn draw(path: &Path, tables: &[Table]) -> Result<()> {
+    let root = SVGBackend::new(path, SIZE).into_drawing_area();
+    let find = |column: &str| tables.iter().find(|table| table.head.iter().any(|head| head == column));
+    let drawn = || -> Result<(), Problem> {
+        root.fill(&WHITE)?;
+        let panels = root.split_evenly((2, 2));
+        if let Some(peers) = find("ms a clip of 2 s") {
+            bars(&panels[0], "ms from file to verdict, a clip of 2 s (logarithmic)", peers)?;
+        }
+        if let Some(streams) = find("streams") {
+            let title = "CPU, % of one core, by streams at a hop of 1 s";
+            let cpu = "CPU, share of one core";
+            let line = |column: &str| points(streams, "streams", column, "hop, s", 1.0);
+            lines(
+                &panels[1],
+                title,
+                &[("CPU".to_owned(), line(cpu)), ("windows dropped".to_owned(), line("dropped"))],
+            )?;
+            let line = |column: &str| points(streams, "hop, s", column, "streams", 8.0);
+            let title = "CPU, % of one core, by hop (s) of 8 streams";
+            lines(
+                &panels[2],
+                title,
+                &[("CPU".to_owned(), line(cpu)), ("windows dropped".to_owned(), line("dropped"))],
+            )?;
+        }
+        if let Some(audio) = find("own p99.9") {
+            let line = |column: &str| points(audio, "host rate, kHz", column, "block", 64.0);
+            let series = [("own p99.9".to_owned(), line("own p99.9")), ("mean".to_owned(), line("mean"))];
+            lines(&panels[3], "audio thread: µs a block of 64, by host rate (kHz)", &series)?;
+        }
+        root.present()
+    };
+    drawn().map_err(|error| anyhow!("{} can't be drawn: {error}", path.display()))
+}
+
+/// `y` over `x` where the column `key` is `value`, from left to right.
+fn points(table: &Table, x: &str, y: &str, key: &str, value: f64) -> Vec<(f64, f64)> {
+    let (x, y, key) = (table.numbers(x), table.numbers(y), table.numbers(key));
+    let rows = x.into_iter().zip(y).zip(key).filter(|(_, key)| *key == Some(value));
+    let mut points: Vec<(f64, f64)> = rows.filter_map(|((x, y), _)| Some((x?, y?))).collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    points
+}
+
+fn bars(area: &Area, title: &str, table: &Table) -> Result<(), Problem> {
+    let values: Vec<f64> = table.numbers("ms a clip of 2 s").into_iter().flatten().collect();
+    let longest = values.iter().copied().fold(1.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, ("sans-serif", 18).into_font().color(&INK))
+        .margin(16)
+        .x_label_area_size(28)
+        .build_cartesian_2d((1.0..2.0 * longest).log_scale(), 0.0..values.len() as f64)?;
+    chart.configure_mesh().disable_y_mesh().disable_y_axis().label_style(("sans-serif", 14)).draw()?;
+    for (i, (row, value)) in table.rows.iter().zip(&values).enumerate() {
+        let low = (values.len() - 1 - i) as f64;
+        let colour = if i == 0 { SECOND } else { FIRST };
+        chart.draw_series([Rectangle::new(
+            [(1.0, low + 0.1), (value.max(1.02), low + 0.5)],
+            colour.filled(),
+        )])?;
+        let label = format!("{}: {value:.1} ms", row[0]);
+        chart.draw_series([Text::new(
+            label,
+            (1.05, low + 0.85),
+            ("sans-serif", 14).into_font().color(&INK),
+        )])?;
+    }
+    Ok(())
+}
+
+fn lines(area: &Area, title: &str, series: &[Line]) -> Result<(), Problem> {
+    let all = || series.iter().flat_map(|(_, points)| points);
+    if all().count() == 0 {
+        return Ok(());
+    }
+    let (left, right) = all().fold((f64::MAX, 0.0), |(l, r): (f64, f64), (x, _)| (l.min(*x), r.max(*x)));
+    let top = all().map(|(_, y)| *y).fold(1.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, ("sans-serif", 18).into_font().color(&INK))
+        .margin(16)
+        .x_label_area_size(28)
+        .y_label_area_size(48)
+        .build_cartesian_2d((0.9 * left..1.1 * right).log_scale(), 0.0..1.1 * top)?;
+    chart
+        .configure_mesh()
+        .axis_style(MUTED)
+        .light_line_style(TRANSPARENT)
+        .label_style(("sans-serif", 14))
+        .draw()?;
+    for ((name, points), colour) in series.iter().zip([FIRST, SECOND]) {
+        chart
+            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
+            .label(name)
+            .legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 16, y + 2)], colour.filled()));
+        chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .label_font(("sans-serif", 14))
+        .background_style(WHITE.mix(0.8))
+        .draw()
+}
