@@ -10,7 +10,7 @@
 //! | `detect` | 2-s window → image → logits → calibrated log-likelihood ratio |
 //! | [`engine`] | the stages joined: real-time half, worker half, inference service, offline driver |
 //! | `evidence` | what was heard and said, in a log that can be checked |
-//! | `cli` | `bonafide scan`, `listen`, `verify`, `report`, `eval`, `features`, `model` |
+//! | `cli` | `bonafide scan`, `listen`, `serve`, `verify`, `report`, `eval`, `features`, `model`, `doctor` |
 //!
 //! Without features only the real-time core is built (`dsp`, `rt`, `engine::StreamProcessor`):
 //! neither ONNX Runtime nor a command line is in the tree, so the audio thread can't reach them.

@@ -272,3 +272,87 @@ fn the_default_model_holds_its_promise_on_dev() {
     let eer = report["per_window"]["eer"].as_f64().unwrap();
     assert!(eer <= 0.285, "equal error rate {eer} per 2-s window");
 }
+
+#[test]
+fn a_card_that_is_not_here_is_told_and_never_silently_replaced() {
+    if bonafide::detect::runtime().is_err() {
+        println!("skipped: ONNX Runtime is not here (`cargo xtask ort` fetches it)");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = voice(folder.path(), "voice.wav", 3.0);
+    // No test machine has all of these, and DirectML is Windows' and CoreML macOS's.
+    let mut told = 0;
+    for (engine, title) in
+        [("cuda", "CUDA"), ("tensorrt", "TensorRT"), ("directml", "DirectML"), ("coreml", "CoreML")]
+    {
+        let output = bonafide(&["scan", "--json", "--engine", engine, text(&file)]);
+        let record = records(&output)[0].clone();
+        assert_eq!(record["state"], "scored", "{}", stderr(&output));
+        let judged_by = record["engine"].as_str().unwrap();
+        if judged_by.contains(title) {
+            assert_eq!(record["engine_note"], Value::Null);
+            continue;
+        }
+        told += 1;
+        assert!(judged_by.ends_with("(CPU)"), "{judged_by}");
+        let note = record["engine_note"].as_str().unwrap();
+        assert!(note.starts_with("using ONNX Runtime") && note.contains(title), "{note}");
+        assert!(stderr(&output).contains(&format!("note: {note}")), "{}", stderr(&output));
+    }
+    assert!(told >= 2);
+    // A machine's own word for auto, and a wrong one.
+    let by = |engine: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bonafide"));
+        let output =
+            command.args(["scan", "--json", text(&file)]).env("BONAFIDE_ENGINE", engine).output().unwrap();
+        records(&output)[0].clone()
+    };
+    assert!(by("tract")["engine"].as_str().unwrap().starts_with("tract"));
+    let wrong = by("gpu");
+    assert!(
+        wrong["engine_note"].as_str().unwrap().contains("BONAFIDE_ENGINE is \"gpu\": expected auto"),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn the_doctor_says_what_would_judge_and_why_nothing_else() {
+    let output = bonafide(&["doctor"]);
+    let said = stdout(&output);
+    println!("{said}");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    for expected in
+        ["bonafide-small", "sha256", "front end", "calibration", "  tract        yes: tract", "used (auto)"]
+    {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert!(said.contains("none named: nothing leaves this machine"), "{said}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bonafide"));
+    let output = command.args(["doctor"]).env("BONAFIDE_ORT", "/nowhere/x.so").output().unwrap();
+    let said = stdout(&output);
+    assert!(said.contains("/nowhere/x.so (not there)") && said.contains("  cpu          no: "), "{said}");
+    assert!(said.contains("used (auto)    tract"), "{said}");
+    let info = stdout(&bonafide(&["model", "info"]));
+    assert!(info.contains("bonafide-small") && info.contains("16000 Hz, every 160 samples"), "{info}");
+}
+
+#[test]
+fn a_bench_measures_and_compares() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/bonafide-convnext.toml");
+    let arguments = ["model", "bench", text(&model), "--batch", "1,3", "--seconds", "0.1", "--json"];
+    let output = bonafide(&[&arguments[..], &["--engine", "tract"]].concat());
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let record = records(&output)[0].clone();
+    assert!(record["engine"].as_str().unwrap().starts_with("tract"), "{record}");
+    assert!(record["apart_p"].as_f64().unwrap() < 1e-3, "{record}");
+    let batches = record["batches"].as_array().unwrap();
+    assert_eq!(batches.iter().map(|b| b["windows"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 3]);
+    for batch in batches {
+        let figure = |key: &str| batch[key].as_f64().unwrap();
+        assert!(
+            figure("per_s") > 0.0 && figure("p50_ms") > 0.0 && figure("p99_ms") >= figure("p50_ms"),
+            "{batch}"
+        );
+    }
+}

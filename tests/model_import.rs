@@ -117,7 +117,7 @@ fn colours(map: ColourMap) -> Vec<[u8; 3]> {
 fn compare_logits(case: &Case, manifest: &Path, engine: EngineChoice) {
     let model = Model::load(manifest).unwrap();
     assert_eq!(model.manifest.input_shape(), case.shape, "{}", case.name);
-    let (mut detector, _) = open_detector(&model, engine).unwrap();
+    let mut detector = open_detector(&model, &engine.into()).unwrap();
     let input = npyz::NpyFile::new(&fs::read(&case.input).unwrap()[..]).unwrap().into_vec::<f32>().unwrap();
     let logits = detector.logits(&input).unwrap();
     let apart = logits.iter().zip(case.logits).map(|(found, expected)| (found - expected).abs());
@@ -231,7 +231,7 @@ fn a_folder_and_its_weights_are_the_same_checkpoint() {
         assert_eq!(model.manifest.input_shape(), [1, 1, 32, 32]);
         assert_eq!(model.manifest.model.name, "a \"name\"");
         assert_eq!(model.manifest.window.frames, 63, "2 s by default");
-        let (mut detector, _) = open_detector(&model, EngineChoice::OnnxRuntime).unwrap();
+        let mut detector = open_detector(&model, &EngineChoice::OnnxRuntime.into()).unwrap();
         logits.push(detector.logits(&noise(32 * 32, 7)).unwrap());
     }
     assert_eq!([logits[1], logits[2]], [logits[0]; 2], "the same network each time");

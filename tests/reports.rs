@@ -333,3 +333,53 @@ fn pages_render_in_a_browser() {
         complaints(&broken, &folder.path().join("page.png")).unwrap().contains("Content Security Policy")
     );
 }
+
+/// What three jobs judged, each for itself, is what one scan says.
+#[test]
+fn jobs_share_an_archive_and_a_scan_merges_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sounds, out) = (folder.path().join("sounds"), folder.path().join("out"));
+    fs::create_dir(&sounds).unwrap();
+    let names: Vec<String> = (0..7).map(|i| format!("{i}.wav")).collect();
+    names.iter().zip(1..).for_each(|(name, seed)| _ = voice(&sounds, name, 3.0, seed));
+    let scan = |out: &Path, more: &[&str]| {
+        let output = bonafide(&[&["scan", "-f", "csv,log", "-o", text(out), text(&sounds)], more].concat());
+        assert!(code(&output) < 2, "{}", said(&output));
+        said(&output)
+    };
+    let files = |said: &str| -> usize {
+        let line = said.lines().find_map(|line| line.strip_prefix("files: ")).unwrap();
+        line.split(',').next().unwrap().parse().unwrap()
+    };
+    let mut judged = Vec::new();
+    for shard in ["1/3", "2/3", "3/3"] {
+        judged.push(files(&scan(&out, &["--shard", shard])));
+    }
+    assert_eq!(judged.iter().sum::<usize>(), 7, "{judged:?}");
+    assert!(!out.join("index.html").exists(), "one job doesn't know what the others found");
+    let merged = scan(&out, &[]);
+    assert!(merged.contains("7 files were judged before"), "{merged}");
+    let alone = folder.path().join("alone");
+    scan(&alone, &[]);
+    for table in ["scores.csv", "index.html"] {
+        let [merged, alone] = [&out, &alone].map(|out| fs::read_to_string(out.join(table)).unwrap());
+        assert_eq!(merged, alone, "{table}");
+    }
+    for i in 1..=3 {
+        let log = out.join(format!("scan-{i}-of-3.log.jsonl"));
+        if judged[i - 1] > 0 {
+            assert_eq!(code(&bonafide(&["verify", text(&log)])), 0);
+        }
+    }
+    // Lines need no folder: their parts are put together by `cat`.
+    let lines = |more: &[&str]| {
+        let output = bonafide(&[&["scan", "--json", text(&sounds)], more].concat());
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut parts = [lines(&["--shard", "1/2"]), lines(&["--shard", "2/2"])].concat();
+    let mut all = lines(&[]);
+    parts.sort();
+    all.sort();
+    assert_eq!(parts, all);
+    assert_eq!(code(&bonafide(&["scan", "--shard", "3/2", text(&sounds)])), 2);
+}

@@ -219,7 +219,7 @@ fn a_live_stream_with_a_gap_is_verified() {
     let model = Model::embedded().unwrap();
     let pool = ScorerPool::open(&model, EngineChoice::Tract).unwrap();
     let settings = Settings { hop_s: 0.5, threshold: 0.5, channel: "mid".to_owned(), ..Settings::default() };
-    let header = Header::new(&model, pool.engine(), settings, "line 1");
+    let header = Header::new(&model, &pool.engine(), settings, "line 1");
     let header = Header { rate: Some(f64::from(rate)), channels: Some(1), ..header };
     let write = |placed: bool| {
         let _ = fs::remove_file(&log);

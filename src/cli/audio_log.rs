@@ -51,7 +51,20 @@ pub fn header(
         file: judgement.file,
         rate: known.then(|| f64::from(judgement.rate)),
         channels: known.then_some(judgement.channels),
-        ..Header::new(pool.model(), pool.engine(), settings, &path.display().to_string())
+        ..Header::new(
+            pool.model(),
+            &engine(pool.engine(), pool.note()),
+            settings,
+            &path.display().to_string(),
+        )
+    }
+}
+
+/// An engine as a log names it, with why it is another one than the preferred.
+pub fn engine(engine: String, note: Option<String>) -> String {
+    match note {
+        Some(note) => format!("{engine}; {note}"),
+        None => engine,
     }
 }
 

@@ -3,7 +3,9 @@
 mod audio_log;
 mod decode;
 mod degrade;
+mod doctor;
 mod drawing;
+mod engines;
 mod eval;
 mod features;
 mod judge;
@@ -11,12 +13,14 @@ mod labels;
 mod listen;
 mod metrics;
 mod model;
+mod model_info;
 mod options;
 mod probe;
 mod record;
 mod report;
 mod scan;
 mod segments;
+mod serve;
 mod sound;
 mod stats;
 mod table;
@@ -48,6 +52,8 @@ enum Command {
     Eval(eval::Eval),
     Features(features::Features),
     Model(model::ModelCommand),
+    Doctor(doctor::Doctor),
+    Serve(serve::Serve),
 }
 
 /// Runs the command line. Exit codes: 0 done, nothing flagged; 1 something flagged (`scan`), or a log
@@ -61,6 +67,8 @@ pub fn run() -> ExitCode {
         Command::Eval(eval) => eval.run(),
         Command::Features(features) => features.run(),
         Command::Model(model) => model.run(),
+        Command::Doctor(doctor) => doctor.run(),
+        Command::Serve(serve) => serve.run(),
     };
     result.unwrap_or_else(|problem| {
         // Names in it can hold anything; its lines are ours.

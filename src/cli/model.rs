@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::drawing::DrawingOptions;
-use crate::detect::{EngineChoice, Scorer, write_convnext};
+use super::model_info::{BenchCommand, Info};
+use crate::detect::{EngineChoice, Provider, Scorer, write_convnext};
 use crate::model::import::{Checkpoint, Provenance, parse_labels};
 use crate::model::{Label, Manifest, Model, ModelError, sha256};
 
-/// Models: import a checkpoint.
+/// Models: import a checkpoint, say what is in one, time it.
 #[derive(Debug, Args)]
 pub struct ModelCommand {
     #[command(subcommand)]
@@ -21,6 +22,8 @@ pub struct ModelCommand {
 #[derive(Debug, Subcommand)]
 enum Command {
     Import(Import),
+    Info(Info),
+    Bench(BenchCommand),
 }
 
 /// Turns a Hugging Face ConvNeXt classifier into an ONNX file and a manifest, for `--model`.
@@ -53,8 +56,11 @@ pub struct Import {
 
 impl ModelCommand {
     pub(super) fn run(&self) -> Result<ExitCode, Box<dyn Error>> {
-        let Command::Import(import) = &self.command;
-        import.run()
+        match &self.command {
+            Command::Import(import) => import.run(),
+            Command::Info(info) => info.run(),
+            Command::Bench(bench) => bench.run(),
+        }
     }
 }
 
@@ -139,7 +145,7 @@ impl Import {
 /// said.
 fn tried_engines(manifest: &Path) -> Result<Vec<String>, ModelError> {
     let model = Model::load(manifest)?;
-    let onnxruntime = Scorer::open(model.clone(), EngineChoice::OnnxRuntime)?.engine().to_owned();
+    let onnxruntime = Scorer::open(model.clone(), EngineChoice::On(Provider::Cpu))?.engine().to_owned();
     let mut lines = vec![format!("runs on {onnxruntime}")];
     lines.push(match Scorer::open(model, EngineChoice::Tract) {
         Ok(scorer) => format!("runs on {}", scorer.engine()),

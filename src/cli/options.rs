@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use crate::detect::EngineChoice;
+use super::engines::EngineOptions;
 use crate::dsp::ChannelChoice;
 use crate::engine::{ScorerPool, SharedScorer};
 use crate::model::{Model, ModelError};
@@ -17,9 +17,6 @@ pub struct JudgeOptions {
     /// Model manifest (.toml); default: the model that is part of this program.
     #[arg(short, long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Engine: auto, onnxruntime or tract.
-    #[arg(short, long, default_value_t)]
-    pub engine: EngineChoice,
     /// Step between windows in seconds; default: the model's.
     #[arg(long, value_name = "SECONDS", value_parser = hop)]
     hop: Option<f64>,
@@ -29,6 +26,8 @@ pub struct JudgeOptions {
     /// Probability of spoof (0.01 to 0.99) from which on a file is flagged; default: the model's.
     #[arg(short, long, value_name = "P", value_parser = probability)]
     threshold: Option<f32>,
+    #[command(flatten)]
+    engine: EngineOptions,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -85,22 +84,27 @@ fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     file.tempfile_in(folder)
 }
 
+/// The model that is named, else the one that is part of this program.
+pub fn model(path: Option<&Path>) -> Result<Arc<Model>, ModelError> {
+    match path {
+        Some(path) => Model::load(path),
+        None => Model::embedded(),
+    }
+}
+
 impl JudgeOptions {
     /// Opens the model on every core.
     pub fn open(&self) -> Result<ScorerPool, ModelError> {
-        ScorerPool::open(&self.model()?, self.engine)
+        ScorerPool::open(&self.model()?, self.engine.settings()?)
     }
 
     /// Opens the model once, for any number of streams.
     pub fn open_shared(&self) -> Result<SharedScorer, ModelError> {
-        SharedScorer::open(&self.model()?, self.engine)
+        SharedScorer::open(&self.model()?, self.engine.settings()?)
     }
 
     fn model(&self) -> Result<Arc<Model>, ModelError> {
-        match &self.model {
-            Some(path) => Model::load(path),
-            None => Model::embedded(),
-        }
+        model(self.model.as_deref())
     }
 
     /// Step between windows in seconds.

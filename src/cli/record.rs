@@ -42,6 +42,9 @@ pub struct Record {
     pub problem: Option<String>,
     /// Name, version and device.
     pub engine: String,
+    /// Why it is another one than the preferred, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_note: Option<String>,
     /// Which model.
     pub model: ModelId,
     /// Every window, if asked for.
@@ -123,7 +126,8 @@ impl Record {
             windows: judgement.scores.windows,
             peak: peak(&judgement.windows),
             problem: judgement.problem.clone(),
-            engine: pool.engine().to_owned(),
+            engine: pool.engine(),
+            engine_note: pool.note(),
             model: ModelId {
                 name: info.name.clone(),
                 version: info.version.clone(),

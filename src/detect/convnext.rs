@@ -15,7 +15,7 @@ use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, Shape, SymbolicDimensions, Tensor, TensorElementType, ValueType};
 
-use super::onnxruntime::library;
+use super::onnxruntime::{BATCH, library};
 use crate::model::ModelError;
 use crate::model::import::{Activation, Architecture, Generation, Weights};
 
@@ -47,7 +47,7 @@ impl From<ModelError> for Problem {
 
 /// Writes the network `architecture` with `weights`, which it uses up, for images of `height` ×
 /// `width` pixels, as an ONNX file (opset 20, input `pixel_values`
-/// `[1, channels, height, width]`, output `logits` `[1, 2]`), which any engine can read.
+/// `[batch, channels, height, width]`, output `logits` `[batch, 2]`), which any engine can read.
 ///
 /// # Errors
 /// ONNX Runtime's library is not there, tensors are missing, too many or of another shape, images
@@ -70,9 +70,9 @@ pub fn write_convnext(
                     draw larger images (--n-mels, --frames)";
         return Err(ModelError::new("the network", problem, cure));
     }
-    let input = [1, architecture.channels, height, width];
+    let image = [architecture.channels, height, width];
     let mut write = || -> Result<(), Problem> {
-        let graph = Network { graph: Graph::new()?, weights, nodes: 0 }.build(architecture, input)?;
+        let graph = Network { graph: Graph::new()?, weights, nodes: 0 }.build(architecture, image)?;
         let mut model = Model::new([Opset::new(ONNX_DOMAIN, OPSET)?])?;
         model.set_graph(graph)?;
         // Unoptimised, since an optimised graph belongs to the machine that made it.
@@ -101,14 +101,14 @@ struct Network<'a> {
 }
 
 impl Network<'_> {
-    fn build(mut self, architecture: &Architecture, input: [usize; 4]) -> Result<Graph, Problem> {
+    fn build(mut self, architecture: &Architecture, image: [usize; 3]) -> Result<Graph, Problem> {
         let Architecture { generation, channels, patch, stages, activation, epsilon } = architecture;
         let prefix = match generation {
             Generation::V1 => "convnext",
             Generation::V2 => "convnextv2",
         };
-        self.graph.set_inputs([outlet("pixel_values", &input)])?;
-        self.graph.set_outputs([outlet("logits", &[1, 2])])?;
+        self.graph.set_inputs([outlet("pixel_values", &image)])?;
+        self.graph.set_outputs([outlet("logits", &[2])])?;
         let (_, mut width) = stages.first().copied().unwrap_or_default();
         let stem = format!("{prefix}.embeddings");
         let name = format!("{stem}.patch_embeddings");
@@ -313,11 +313,14 @@ fn to_shape(shape: &[usize]) -> Shape {
     Shape::new(shape.iter().map(|x| *x as i64))
 }
 
-fn outlet(name: &str, shape: &[usize]) -> Outlet {
+/// A value of any number of windows, each of this shape.
+fn outlet(name: &str, each: &[usize]) -> Outlet {
+    let sizes = std::iter::once(-1).chain(each.iter().map(|x| *x as i64));
+    let names = std::iter::once(BATCH).chain(each.iter().map(|_| ""));
     let dtype = ValueType::Tensor {
         ty: TensorElementType::Float32,
-        shape: to_shape(shape),
-        dimension_symbols: SymbolicDimensions::empty(shape.len()),
+        shape: Shape::new(sizes),
+        dimension_symbols: SymbolicDimensions::new(names.map(str::to_owned)),
     };
     Outlet::new(name, dtype)
 }

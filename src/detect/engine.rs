@@ -4,9 +4,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::provider::{Capacity, Provider};
+use super::server::ServerSettings;
 use crate::model::ModelError;
 
-/// Runs one model on one input at a time.
+/// Runs one model.
 pub trait Detector: Send {
     /// Logits in the model's own order for an input tensor (`Manifest::input_shape`, row-major).
     ///
@@ -14,40 +16,117 @@ pub trait Detector: Send {
     /// A run that failed; it can be tried again with the next window.
     fn logits(&mut self, input: &[f32]) -> Result<[f32; 2], ModelError>;
 
-    /// Name, version and device, for reports.
+    /// Logits of several inputs, in order: together, where [`capacity`](Self::capacity) says so.
+    ///
+    /// # Errors
+    /// As [`logits`](Self::logits); none of them is judged then.
+    fn logits_of(&mut self, inputs: &[&[f32]]) -> Result<Vec<[f32; 2]>, ModelError> {
+        inputs.iter().map(|input| self.logits(input)).collect()
+    }
+
+    /// How inputs are best given to it.
+    fn capacity(&self) -> Capacity {
+        Capacity::PROCESSOR
+    }
+
+    /// Name, version and device, for reports. May change with any call that judges.
     fn engine(&self) -> &str;
+
+    /// Why another engine than the preferred one is in use, if so. May change likewise.
+    fn note(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Which engine runs models.
 #[derive(Clone, Copy, Debug, Default, Hash, PartialEq, Eq)]
 pub enum EngineChoice {
-    /// ONNX Runtime if its library is there, else tract; which one is said.
+    /// ONNX Runtime on the first card that its library offers, that agrees with the CPU and that is
+    /// faster; else on the CPU; else tract. Which one is said.
     #[default]
     Auto,
-    /// ONNX Runtime, or an error.
+    /// As `Auto`, but no card's driver: what a process that belongs to somebody else (a plugin's
+    /// host) gets unless its user names a card.
+    Guest,
+    /// As `Auto`, but ONNX Runtime or an error.
     OnnxRuntime,
+    /// ONNX Runtime on this; a card that fails is replaced by the CPU, and that is said.
+    On(Provider),
     /// tract, which is part of the binary.
     Tract,
 }
 
+/// The environment variable that says what `auto` means on a machine.
+const VARIABLE: &str = "BONAFIDE_ENGINE";
+
 impl EngineChoice {
-    const NAMES: [(&'static str, Self); 3] =
-        [("auto", Self::Auto), ("onnxruntime", Self::OnnxRuntime), ("tract", Self::Tract)];
+    /// Those that can be named.
+    pub const NAMED: [Self; 8] = [
+        Self::Auto,
+        Self::OnnxRuntime,
+        Self::On(Provider::TensorRt),
+        Self::On(Provider::Cuda),
+        Self::On(Provider::DirectMl),
+        Self::On(Provider::CoreMl),
+        Self::On(Provider::Cpu),
+        Self::Tract,
+    ];
+
+    /// Its name; [`Guest`](Self::Guest) is what `auto` means to a guest.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto | Self::Guest => "auto",
+            Self::OnnxRuntime => "onnxruntime",
+            Self::On(provider) => provider.name(),
+            Self::Tract => "tract",
+        }
+    }
+
+    /// Nothing was chosen, so `BONAFIDE_ENGINE` may choose.
+    ///
+    /// # Errors
+    /// The variable names no engine.
+    pub(super) fn or_environment(self) -> Result<Self, String> {
+        match (self, std::env::var(VARIABLE)) {
+            (Self::Auto | Self::Guest, Ok(name)) => match name.parse() {
+                Ok(Self::Auto) => Ok(self),
+                Ok(named) => Ok(named),
+                Err(problem) => Err(format!("{VARIABLE} is {name:?}: {problem}")),
+            },
+            _ => Ok(self),
+        }
+    }
 }
 
 impl FromStr for EngineChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let named = Self::NAMES.iter().find(|(name, _)| *name == text);
-        named.map(|(_, engine)| *engine).ok_or_else(|| "expected auto, onnxruntime or tract".to_owned())
+        let named = Self::NAMED.into_iter().find(|engine| engine.name() == text);
+        named.ok_or_else(|| format!("expected {}", Self::NAMED.map(Self::name).join(", ")))
     }
 }
 
 impl fmt::Display for EngineChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = Self::NAMES.iter().find(|(_, engine)| engine == self);
-        f.write_str(named.map_or("auto", |(name, _)| name))
+        f.write_str(self.name())
+    }
+}
+
+/// Where windows are judged.
+#[derive(Clone, Debug, Default, Hash, PartialEq, Eq)]
+pub struct EngineSettings {
+    /// The engine on this machine.
+    pub choice: EngineChoice,
+    /// A server that judges instead, as long as it answers.
+    pub server: Option<ServerSettings>,
+    /// What is wrong with them, if something is: told beside the engine that judges all the same.
+    pub problem: Option<String>,
+}
+
+impl From<EngineChoice> for EngineSettings {
+    fn from(choice: EngineChoice) -> Self {
+        Self { choice, ..Self::default() }
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::engine::{Detector, EngineChoice};
+use super::client::Client;
+use super::engine::{Detector, EngineSettings};
+use super::engines::{Engines, open_step, steps};
 use super::image::ImageBuilder;
-use super::onnxruntime::{self, OnnxRuntime};
-use super::tract::Tract;
+use super::provider::Capacity;
+use super::remote::Remote;
 use crate::model::{Label, Model, ModelError};
 
 /// Window in, calibrated log-likelihood ratio out.
@@ -13,7 +15,6 @@ pub struct Scorer {
     model: Arc<Model>,
     detector: Box<dyn Detector>,
     image: ImageBuilder,
-    note: Option<String>,
 }
 
 impl Scorer {
@@ -23,18 +24,18 @@ impl Scorer {
     /// # Errors
     /// A model that the engine can't read, whose shapes differ from the manifest's, or whose
     /// output is not two finite numbers.
-    pub fn open(model: Arc<Model>, choice: EngineChoice) -> Result<Self, ModelError> {
-        let (mut detector, note) = open_detector(&model, choice)?;
+    pub fn open(model: Arc<Model>, settings: impl Into<EngineSettings>) -> Result<Self, ModelError> {
+        let mut detector = open_detector(&model, &settings.into())?;
         detector.logits(&vec![0.0; model.manifest.input_shape().iter().product()])?;
         let image = ImageBuilder::new(&model.manifest);
-        Ok(Self { model, detector, image, note })
+        Ok(Self { model, detector, image })
     }
 
     /// One that runs `detector`, for tests of what is around it.
     #[cfg(test)]
     pub(crate) fn of(model: Arc<Model>, detector: Box<dyn Detector>) -> Self {
         let image = ImageBuilder::new(&model.manifest);
-        Self { model, detector, image, note: None }
+        Self { model, detector, image }
     }
 
     /// ln p(window|spoof) / p(window|bona fide) in nats, of a window of frames × `n_bands` dB
@@ -44,23 +45,35 @@ impl Scorer {
     /// A run that failed.
     pub fn llr(&mut self, window: &[f32]) -> Result<f32, ModelError> {
         let input = self.image.build(window);
-        let [first, second] = self.detector.logits(&input)?;
-        let difference = match self.model.manifest.output.labels[0] {
-            Label::Bonafide => second - first,
-            Label::Spoof => first - second,
-        };
-        let calibration = self.model.manifest.calibration;
-        Ok(calibration.slope * difference + calibration.offset)
+        Ok(llr(&self.model, self.detector.logits(&input)?))
     }
 
-    /// Name, version and device of the engine.
+    /// As [`llr`](Self::llr), of several windows, together where that is faster (see
+    /// [`capacity`](Self::capacity)).
+    ///
+    /// # Errors
+    /// A run that failed; none of them is judged then.
+    pub fn llrs(&mut self, windows: &[&[f32]]) -> Result<Vec<f32>, ModelError> {
+        let inputs: Vec<_> = windows.iter().map(|window| self.image.build(window)).collect();
+        let inputs: Vec<_> = inputs.iter().map(Vec::as_slice).collect();
+        let logits = self.detector.logits_of(&inputs)?;
+        Ok(logits.into_iter().map(|logits| llr(&self.model, logits)).collect())
+    }
+
+    /// How windows are best given to it.
+    pub fn capacity(&self) -> Capacity {
+        self.detector.capacity()
+    }
+
+    /// Name, version and device of the engine; may change with any window, when a card is lost or a
+    /// server comes back.
     pub fn engine(&self) -> &str {
         self.detector.engine()
     }
 
-    /// Why another engine than the preferred one is in use, if so.
+    /// Why another engine than the preferred one is in use, if so; may change likewise.
     pub fn note(&self) -> Option<&str> {
-        self.note.as_deref()
+        self.detector.note()
     }
 
     /// The model that is run.
@@ -69,23 +82,34 @@ impl Scorer {
     }
 }
 
-/// Opens a model for input tensors; with it comes a note if another engine than the preferred one
-/// was taken.
+/// Calibrated log-likelihood ratio of a model's logits, nats.
+pub(super) fn llr(model: &Model, [first, second]: [f32; 2]) -> f32 {
+    let difference = match model.manifest.output.labels[0] {
+        Label::Bonafide => second - first,
+        Label::Spoof => first - second,
+    };
+    let calibration = model.manifest.calibration;
+    calibration.slope * difference + calibration.offset
+}
+
+/// Opens a model for input tensors.
 ///
 /// # Errors
 /// A model that the engine can't read, or whose shapes differ from the manifest's.
-pub fn open_detector(
-    model: &Model,
-    choice: EngineChoice,
-) -> Result<(Box<dyn Detector>, Option<String>), ModelError> {
-    let tract = || Tract::open(model).map(|detector| Box::new(detector) as Box<dyn Detector>);
-    let onnxruntime = || OnnxRuntime::open(model).map(|d| Box::new(d) as Box<dyn Detector>);
-    match choice {
-        EngineChoice::Tract => Ok((tract()?, None)),
-        EngineChoice::OnnxRuntime => Ok((onnxruntime()?, None)),
-        EngineChoice::Auto => match onnxruntime::library() {
-            Ok(_) => Ok((onnxruntime()?, None)),
-            Err(reason) => Ok((tract()?, Some(format!("using the embedded engine: {reason}")))),
-        },
+pub fn open_detector(model: &Arc<Model>, settings: &EngineSettings) -> Result<Box<dyn Detector>, ModelError> {
+    // What is wrong is told, and windows are judged all the same.
+    let mut told = Vec::from_iter(settings.problem.clone());
+    let choice = settings.choice.or_environment().unwrap_or_else(|problem| {
+        told.push(problem);
+        settings.choice
+    });
+    let client = settings.server.as_ref().and_then(|server| {
+        let client = Client::new(server, &model.manifest.model.name);
+        client.map_err(|problem| told.push(format!("{}: {problem}", server.url()))).ok()
+    });
+    let local = Box::new(Engines::open(model, steps(choice), told, Box::new(open_step))?);
+    match client {
+        None => Ok(local),
+        Some(client) => Ok(Box::new(Remote::open(client, model, local)?)),
     }
 }

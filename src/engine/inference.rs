@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::service::{Observer, Status};
 use super::window::Window;
 use super::worker::StreamWorker;
-use crate::detect::{EngineChoice, Scorer};
+use crate::detect::{EngineSettings, Scorer};
 use crate::model::{Model, ModelError};
 use crate::rt::{Reading, Scores, State};
 
@@ -47,7 +47,7 @@ pub(super) struct Stream {
 }
 
 /// Streams of the same model (see [`Model::identity`]) on the same engine share a scorer.
-pub(super) type Key = (String, EngineChoice);
+pub(super) type Key = (String, EngineSettings);
 
 /// The inference thread's own state.
 pub(super) struct Thread {
@@ -84,7 +84,7 @@ impl Thread {
                     Command::Quit => return self.quit(),
                 }
             }
-            // A window at a time, so that no command waits for an overload to end.
+            // A round at a time, so that no command waits for an overload to end.
             patience = match self.judge() {
                 true => Duration::ZERO,
                 false if self.streams.is_empty() => Duration::MAX,
@@ -93,8 +93,9 @@ impl Thread {
         }
     }
 
-    /// Reads all queues and judges the window that has waited longest, so that none starves the
-    /// others; `false` if there is none.
+    /// Reads all queues and judges the window that has waited longest, so that none starves the others;
+    /// `false` if there is none. Where windows are judged faster together, those of other streams that
+    /// share its scorer go with it.
     fn judge(&mut self) -> bool {
         for stream in &mut self.streams {
             // Until its model is open the queue keeps the frames.
@@ -102,9 +103,24 @@ impl Thread {
                 stream.collect(&mut self.turns);
             }
         }
-        let waiting = self.streams.iter_mut().filter(|stream| stream.turn.is_some());
-        let Some(stream) = waiting.min_by_key(|stream| stream.turn) else { return false };
-        stream.judge(&mut self.scorers);
+        let mut waiting: Vec<_> = self.streams.iter_mut().filter(|stream| stream.turn.is_some()).collect();
+        waiting.sort_by_key(|stream| stream.turn);
+        let Some((key, origin)) =
+            waiting.first().map(|stream| (stream.key.clone(), stream.model.origin.clone()))
+        else {
+            return false;
+        };
+        let Some(scorer) = self.scorers.get_mut(&key) else { return false };
+        let at_once = scorer.as_ref().map_or(1, |scorer| scorer.capacity().at_once);
+        let together = waiting.into_iter().filter(|stream| stream.key == key).take(at_once);
+        let mut taken: Vec<_> = together.filter_map(|stream| stream.take()).collect();
+        let judged = taken.iter().filter(|turn| turn.judged);
+        let bands: Vec<&[f32]> = judged.map(|turn| turn.window.bands.as_slice()).collect();
+        let mut scores = score(scorer, &origin, &bands).into_iter();
+        for turn in &mut taken {
+            let score = if turn.judged { scores.next() } else { None };
+            turn.stream.record(&turn.window, score, scorer);
+        }
         true
     }
 
@@ -128,7 +144,7 @@ impl Thread {
         let (commands, key, model) = (self.commands.clone(), stream.key.clone(), stream.model.clone());
         let origin = model.origin.clone();
         let open = move || {
-            let scorer = unpanicked(&model.origin.clone(), || Scorer::open(model, key.1));
+            let scorer = unpanicked(&model.origin.clone(), || Scorer::open(model, key.1.clone()));
             let _ = commands.send(Command::Opened(key, Box::new(scorer)));
         };
         match std::thread::Builder::new().name("bonafide-open".to_owned()).spawn(open) {
@@ -166,11 +182,7 @@ impl Thread {
 impl Stream {
     fn opened(&mut self, scorer: &Result<Scorer, ModelError>) {
         let status = match scorer {
-            Ok(scorer) => Status {
-                engine: Some(scorer.engine().to_owned()),
-                note: scorer.note().map(str::to_owned),
-                error: None,
-            },
+            Ok(scorer) => Status::of(scorer),
             Err(error) => {
                 let failed = Reading::none(State::Error);
                 let scores =
@@ -201,39 +213,64 @@ impl Stream {
         }
     }
 
-    /// Judges one window.
-    fn judge(&mut self, scorers: &mut HashMap<Key, Result<Scorer, ModelError>>) {
+    /// Takes the window whose turn it is.
+    fn take(&mut self) -> Option<Turn<'_>> {
         self.turn = None;
-        let Some(scorer) = scorers.get_mut(&self.key) else { return };
-        let Some((window, judged)) = self.worker.next_window() else { return };
-        let llr = judged.then(|| score(scorer, &self.model.origin, &window));
+        let (window, judged) = self.worker.next_window()?;
+        Some(Turn { stream: self, window, judged })
+    }
+
+    /// Takes a window's score, and what the engine says of itself after it.
+    fn record(
+        &mut self,
+        window: &Window,
+        llr: Option<Result<f32, ModelError>>,
+        scorer: &Result<Scorer, ModelError>,
+    ) {
         let error = llr.as_ref().and_then(|llr| llr.as_ref().err().cloned());
         let changed = {
             let known = self.status.lock();
-            (known.error != error).then(|| Status { error, ..known.clone() })
+            let status = match scorer {
+                Ok(scorer) => Status { error, ..Status::of(scorer) },
+                Err(_) => Status { error, ..known.clone() },
+            };
+            (*known != status).then_some(status)
         };
         if let Some(status) = changed {
             self.tell(status);
         }
-        let event = self.worker.record(&window, llr);
+        let event = self.worker.record(window, llr);
         self.observer.event(&event);
     }
 }
 
-/// A detector that panics is not trusted again.
+/// A stream's next window.
+struct Turn<'a> {
+    stream: &'a mut Stream,
+    window: Window,
+    judged: bool,
+}
+
+/// Scores of windows, in order. A detector that panics is not trusted again.
 pub(super) fn score(
     scorer: &mut Result<Scorer, ModelError>,
     origin: &str,
-    window: &Window,
-) -> Result<f32, ModelError> {
-    let open = scorer.as_mut().map_err(|error| error.clone())?;
-    match catch_unwind(AssertUnwindSafe(|| open.llr(&window.bands))) {
-        Ok(llr) => llr,
-        Err(_) => {
+    windows: &[&[f32]],
+) -> Vec<Result<f32, ModelError>> {
+    let run = |scorer: &mut Result<Scorer, ModelError>| {
+        let open = scorer.as_mut().map_err(|error| error.clone())?;
+        catch_unwind(AssertUnwindSafe(|| open.llrs(windows))).unwrap_or_else(|_| {
             let error = panicked(origin);
             *scorer = Err(error.clone());
             Err(error)
-        }
+        })
+    };
+    if windows.is_empty() {
+        return Vec::new();
+    }
+    match run(scorer) {
+        Ok(llrs) => llrs.into_iter().map(Ok).collect(),
+        Err(error) => windows.iter().map(|_| Err(error.clone())).collect(),
     }
 }
 
@@ -250,15 +287,20 @@ fn panicked(origin: &str) -> ModelError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::Detector;
+    use crate::detect::{Capacity, Detector, EngineChoice};
     use crate::engine::{Event, WorkerConfig};
     use crate::rt::{FrameProducer, FrameTag, frame_queue};
 
-    struct Fake;
+    /// Takes so many windows at once.
+    struct Fake(usize);
 
     impl Detector for Fake {
         fn logits(&mut self, _: &[f32]) -> Result<[f32; 2], ModelError> {
             Ok([0.0, 1.0])
+        }
+
+        fn capacity(&self) -> Capacity {
+            Capacity { at_once: self.0, copies: 1 }
         }
 
         fn engine(&self) -> &str {
@@ -287,14 +329,18 @@ mod tests {
 
     impl World {
         fn new(streams: u64, hop_s: f64) -> Self {
+            Self::with(Fake(1), streams, hop_s)
+        }
+
+        fn with(detector: Fake, streams: u64, hop_s: f64) -> Self {
             // A gate that lets everything through: each window costs.
             let text = include_str!("../../models/bonafide-small.toml").to_owned();
             let text = text + "\n[gate]\nmin_speech_s = 0.0\n";
             let onnx = Model::embedded().unwrap().onnx.to_vec();
             let model = Model::from_parts("fake", &text, onnx).unwrap();
-            let key: Key = (model.identity.clone(), EngineChoice::Auto);
+            let key: Key = (model.identity.clone(), EngineChoice::Auto.into());
             let mut thread = Thread::new(crossbeam_channel::unbounded().0);
-            thread.scorers.insert(key.clone(), Ok(Scorer::of(model.clone(), Box::new(Fake))));
+            thread.scorers.insert(key.clone(), Ok(Scorer::of(model.clone(), Box::new(detector))));
             let voice = |id| {
                 let (producer, queue) = frame_queue(400, model.manifest.front_end.n_bands());
                 let config = WorkerConfig { hop_s, max_pending: 1, lossless: false };
@@ -339,6 +385,21 @@ mod tests {
         fn dropped(&self) -> Vec<u64> {
             self.voices.iter().map(|voice| voice.cell.read().unwrap().dropped).collect()
         }
+    }
+
+    #[test]
+    fn windows_of_several_streams_go_together_where_that_is_faster() {
+        // All are due at the same moment, and there is time for ten runs: eight of eight windows do.
+        let mut world = World::with(Fake(8), 64, 2.0);
+        world.run(2, 0..64, 0.0);
+        world.run(1, 0..64, 10.0);
+        let judged: u64 = world.voices.iter().map(|voice| voice.judged).sum();
+        assert_eq!(judged, 64);
+        assert!(world.voices.iter().all(|voice| voice.judged == 1));
+        let mut one_by_one = World::new(64, 2.0);
+        one_by_one.run(2, 0..64, 0.0);
+        one_by_one.run(1, 0..64, 10.0);
+        assert!(one_by_one.voices.iter().map(|voice| voice.judged).sum::<u64>() <= 11);
     }
 
     #[test]

@@ -2,24 +2,25 @@
 
 use std::sync::Arc;
 
-use parking_lot::FairMutex;
+use parking_lot::Mutex;
 
 use super::inference::score;
 use super::processor::{StreamConfig, StreamError, StreamProcessor};
+use super::spoken::Spoken;
+use super::together::Together;
 use super::window::Window;
 use super::worker::{Event, StreamWorker, WorkerConfig};
-use crate::detect::{EngineChoice, Scorer};
+use crate::detect::{EngineSettings, Scorer};
 use crate::model::{Model, ModelError};
 
 /// Host samples between looks at the queue; a second of queue always holds them.
 const STRIDE: usize = 4096;
 
-/// One open model for any number of streams on any number of threads, a window at a time, first
-/// come, first served: none starves the others.
+/// One open model for any number of streams on any number of threads, first come, first served: none
+/// starves the others. Where windows are judged faster together, those that wait are.
 pub struct SharedScorer {
-    scorer: FairMutex<Result<Scorer, ModelError>>,
-    engine: String,
-    note: Option<String>,
+    scorer: Together<Result<Scorer, ModelError>, Vec<f32>, Result<f32, ModelError>>,
+    spoken: Mutex<Spoken>,
     model: Arc<Model>,
 }
 
@@ -28,20 +29,20 @@ impl SharedScorer {
     ///
     /// # Errors
     /// As [`Scorer::open`].
-    pub fn open(model: &Arc<Model>, choice: EngineChoice) -> Result<Self, ModelError> {
-        let scorer = Scorer::open(model.clone(), choice)?;
-        let (engine, note) = (scorer.engine().to_owned(), scorer.note().map(str::to_owned));
-        Ok(Self { scorer: FairMutex::new(Ok(scorer)), engine, note, model: model.clone() })
+    pub fn open(model: &Arc<Model>, settings: impl Into<EngineSettings>) -> Result<Self, ModelError> {
+        let scorer = Scorer::open(model.clone(), settings)?;
+        let spoken = Mutex::new(Spoken::of(&scorer));
+        Ok(Self { scorer: Together::new(Ok(scorer)), spoken, model: model.clone() })
     }
 
-    /// Name, version and device of the engine.
-    pub fn engine(&self) -> &str {
-        &self.engine
+    /// Name, version and device of the engine that judged last.
+    pub fn engine(&self) -> String {
+        self.spoken.lock().engine.clone()
     }
 
-    /// Why another engine than the preferred one is in use, if so.
-    pub fn note(&self) -> Option<&str> {
-        self.note.as_deref()
+    /// Why another engine than the preferred one judged last, if so.
+    pub fn note(&self) -> Option<String> {
+        self.spoken.lock().note.clone()
     }
 
     /// The model that is run.
@@ -50,7 +51,18 @@ impl SharedScorer {
     }
 
     fn score(&self, window: &Window) -> Result<f32, ModelError> {
-        score(&mut self.scorer.lock(), &self.model.origin, window)
+        let most = |scorer: &Result<Scorer, _>| scorer.as_ref().map_or(1, |scorer| scorer.capacity().at_once);
+        let work = |scorer: &mut Result<Scorer, ModelError>, windows: &[Vec<f32>]| {
+            let windows: Vec<&[f32]> = windows.iter().map(Vec::as_slice).collect();
+            let scores = score(scorer, &self.model.origin, &windows);
+            if let Ok(scorer) = scorer {
+                self.spoken.lock().hear(scorer);
+            }
+            scores
+        };
+        let scores = self.scorer.run([window.bands.clone()], most, work);
+        let lost = || Err(ModelError::new(&self.model.origin, "the window was lost", "report it"));
+        scores.into_iter().next().flatten().unwrap_or_else(lost)
     }
 }
 

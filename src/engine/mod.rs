@@ -22,6 +22,10 @@ mod service;
 #[cfg(feature = "onnx")]
 mod session;
 #[cfg(feature = "onnx")]
+mod spoken;
+#[cfg(feature = "onnx")]
+mod together;
+#[cfg(feature = "onnx")]
 mod window;
 #[cfg(feature = "onnx")]
 mod worker;
@@ -37,6 +41,8 @@ pub use processor::{StreamConfig, StreamError, StreamProcessor};
 pub use service::{InferenceService, Observer, Status, StreamHandle, Waker};
 #[cfg(feature = "onnx")]
 pub use session::Session;
+#[cfg(feature = "onnx")]
+pub use together::Together;
 #[cfg(feature = "onnx")]
 pub use window::{Window, WindowAssembler};
 #[cfg(feature = "onnx")]

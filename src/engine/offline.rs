@@ -3,55 +3,64 @@
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::processor::{StreamConfig, StreamError, StreamProcessor};
+use super::spoken::Spoken;
 use super::window::Window;
 use super::worker::{Event, StreamWorker, WorkerConfig};
-use crate::detect::{EngineChoice, Scorer};
+use crate::detect::{Capacity, EngineSettings, Scorer};
 use crate::model::{Model, ModelError};
 
-/// Windows judged together: enough to keep the cores busy, few enough for constant memory.
+/// Windows judged together, at least: enough to keep the cores busy, few enough for constant memory.
 const BATCH: usize = 16;
 
 /// Host samples between looks at the queue; a second of queue always holds them.
 const STRIDE: usize = 4096;
 
-/// One scorer for each rayon thread, shared by any number of streams.
+/// A scorer for each of rayon's threads, or as many as the engine has use for, shared by any number of
+/// streams.
 pub struct ScorerPool {
     idle: (Sender<Scorer>, Receiver<Scorer>),
-    engine: String,
-    note: Option<String>,
+    /// Windows that a scorer is given at once.
+    at_once: usize,
+    /// Windows that keep all scorers busy.
+    batch: usize,
+    /// Of the scorer that judged last.
+    spoken: Mutex<Spoken>,
     model: Arc<Model>,
 }
 
 impl ScorerPool {
-    /// Opens `model` once for each thread of rayon's pool.
+    /// Opens `model` once for each thread of rayon's pool, or as often as the engine has use for.
     ///
     /// # Errors
     /// As [`Scorer::open`].
-    pub fn open(model: &Arc<Model>, choice: EngineChoice) -> Result<Self, ModelError> {
-        let threads = rayon::current_num_threads();
-        let idle = bounded(threads);
-        let first = Scorer::open(model.clone(), choice)?;
-        let (engine, note) = (first.engine().to_owned(), first.note().map(str::to_owned));
-        for scorer in
-            std::iter::once(Ok(first)).chain((1..threads).map(|_| Scorer::open(model.clone(), choice)))
+    pub fn open(model: &Arc<Model>, settings: impl Into<EngineSettings>) -> Result<Self, ModelError> {
+        let settings = settings.into();
+        let first = Scorer::open(model.clone(), settings.clone())?;
+        let Capacity { at_once, copies } = first.capacity();
+        let copies = rayon::current_num_threads().min(copies);
+        let (idle, spoken) = (bounded(copies), Mutex::new(Spoken::of(&first)));
+        for scorer in std::iter::once(Ok(first))
+            .chain((1..copies).map(|_| Scorer::open(model.clone(), settings.clone())))
         {
             // There is room for each.
             let _ = idle.0.send(scorer?);
         }
-        Ok(Self { idle, engine, note, model: model.clone() })
+        let batch = BATCH.max(at_once * copies);
+        Ok(Self { idle, at_once, batch, spoken, model: model.clone() })
     }
 
-    /// Name, version and device of the engine.
-    pub fn engine(&self) -> &str {
-        &self.engine
+    /// Name, version and device of the engine that judged last.
+    pub fn engine(&self) -> String {
+        self.spoken.lock().engine.clone()
     }
 
-    /// Why another engine than the preferred one is in use, if so.
-    pub fn note(&self) -> Option<&str> {
-        self.note.as_deref()
+    /// Why another engine than the preferred one judged last, if so.
+    pub fn note(&self) -> Option<String> {
+        self.spoken.lock().note.clone()
     }
 
     /// The model that is run.
@@ -59,18 +68,29 @@ impl ScorerPool {
         &self.model
     }
 
-    /// Scores windows on all cores; `None` for those that need no score.
+    /// Scores windows on all cores, or together; `None` for those that need no score.
     fn score(&self, windows: &[(Window, bool)]) -> Vec<Option<Result<f32, ModelError>>> {
-        let score = |(window, judged): &(Window, bool)| judged.then(|| self.score_one(window));
-        windows.par_iter().map(score).collect()
+        let judged: Vec<&Window> = windows.iter().filter(|(_, judged)| *judged).map(|(w, _)| w).collect();
+        let llrs: Vec<_> =
+            judged.par_chunks(self.at_once).flat_map_iter(|together| self.score_together(together)).collect();
+        let mut llrs = llrs.into_iter();
+        windows.iter().map(|(_, judged)| if *judged { llrs.next() } else { None }).collect()
     }
 
-    fn score_one(&self, window: &Window) -> Result<f32, ModelError> {
+    fn score_together(&self, windows: &[&Window]) -> Vec<Result<f32, ModelError>> {
         let gone = |_| ModelError::new(&self.model.origin, "no scorer is left", "restart the program");
-        let mut scorer = self.idle.1.recv().map_err(|error| gone(error.to_string()))?;
-        let llr = scorer.llr(&window.bands);
-        self.idle.0.send(scorer).map_err(|error| gone(error.to_string()))?;
-        llr
+        let score = || {
+            let mut scorer = self.idle.1.recv().map_err(|error| gone(error.to_string()))?;
+            let bands: Vec<&[f32]> = windows.iter().map(|window| window.bands.as_slice()).collect();
+            let llrs = scorer.llrs(&bands);
+            self.spoken.lock().hear(&scorer);
+            self.idle.0.send(scorer).map_err(|error| gone(error.to_string()))?;
+            llrs
+        };
+        match score() {
+            Ok(llrs) => llrs.into_iter().map(Ok).collect(),
+            Err(error) => windows.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 }
 
@@ -108,7 +128,7 @@ impl<'a> OfflineStream<'a> {
             let block: Vec<&[f32]> = channels.iter().map(|x| &x.as_ref()[from..to]).collect();
             self.processor.process(&block);
             self.worker.collect();
-            if self.worker.pending() >= BATCH {
+            if self.worker.pending() >= self.pool.batch {
                 self.judge(&mut sink)?;
             }
         }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::inference::{Command, Stream, Thread};
 use super::worker::{Event, StreamWorker};
-use crate::detect::EngineChoice;
+use crate::detect::{EngineSettings, Scorer};
 use crate::model::{Model, ModelError};
 use crate::rt::ScoreCell;
 
@@ -55,6 +55,13 @@ pub struct Status {
     pub error: Option<ModelError>,
 }
 
+impl Status {
+    /// Of an open scorer.
+    pub(super) fn of(scorer: &Scorer) -> Self {
+        Self { engine: Some(scorer.engine().to_owned()), note: scorer.note().map(str::to_owned), error: None }
+    }
+}
+
 /// A stream's end of the service. Dropping it ends the stream.
 pub struct StreamHandle {
     id: u64,
@@ -94,7 +101,7 @@ impl InferenceService {
         self: &Arc<Self>,
         worker: StreamWorker,
         model: Arc<Model>,
-        choice: EngineChoice,
+        settings: impl Into<EngineSettings>,
         observer: impl Observer + 'static,
     ) -> StreamHandle {
         let id = {
@@ -103,7 +110,7 @@ impl InferenceService {
             *next_id
         };
         let (cell, status) = (worker.cell().clone(), Arc::new(Mutex::new(Status::default())));
-        let key = (model.identity.clone(), choice);
+        let key = (model.identity.clone(), settings.into());
         let observer = Box::new(observer);
         let stream = Stream { id, worker, key, model, observer, status: status.clone(), turn: None };
         // The thread lives as long as `self`, so somebody listens.

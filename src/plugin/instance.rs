@@ -13,12 +13,13 @@ use try_lock::TryLock;
 
 use super::audio::{AudioThread, Controls, LiveStream, Position};
 use super::log::{self, LogSender, Subject};
+use super::machine::EngineFile;
 use super::monitor::Monitor;
 use super::offline;
 use super::outputs::{Output, Values};
 use super::params::{BonafideParams, HOLD_UNTIL_RESET_S};
 use super::recorder::Recorder;
-use crate::detect::EngineChoice;
+use crate::detect::EngineSettings;
 use crate::engine::{
     InferenceService, StreamConfig, StreamHandle, StreamProcessor, StreamWorker, WorkerConfig,
 };
@@ -64,6 +65,7 @@ struct Stream {
     host: Host,
     model: String,
     log: Option<PathBuf>,
+    engine: Result<EngineFile, String>,
     handle: Option<StreamHandle>,
 }
 
@@ -129,6 +131,18 @@ impl Instance {
         self.rebuild();
     }
 
+    /// Judges by another engine from now on, here, and in other instances when they are next activated.
+    /// Returns at once; errors appear in the status.
+    pub fn set_engine(self: &Arc<Self>, engine: &EngineFile) {
+        match engine.write() {
+            Ok(()) => self.rebuild(),
+            Err(problem) => {
+                let problem = format!("the engine's settings could not be kept: {problem}");
+                self.monitor.lock().status.error = Some(problem);
+            }
+        }
+    }
+
     /// Builds another stream on a thread of its own.
     fn rebuild(self: &Arc<Self>) {
         let Some(host) = *self.host.lock() else { return };
@@ -152,13 +166,15 @@ impl Instance {
     /// Builds a stream, unless the one at hand fits. Never on the audio thread.
     fn build(&self, host: Host) {
         let model = self.params.model.read().map(|model| model.clone()).unwrap_or_default();
+        let engine = EngineFile::read();
         let mut stream = self.stream.lock();
         let log = self.monitor.lock().log.folder.clone();
-        let fits = |s: &Stream| s.host == host && s.model == model && s.log == log && s.handle.is_some();
-        if stream.as_ref().is_some_and(fits) {
+        let same = |s: &Stream| s.host == host && s.model == model && s.log == log && s.engine == engine;
+        if stream.as_ref().is_some_and(|s| same(s) && s.handle.is_some()) {
             return;
         }
-        let (live, handle) = match self.open(host, &model, log.clone()) {
+        let settings = EngineFile::settings_of(&engine);
+        let (live, handle) = match self.open(host, &model, log.clone(), settings) {
             Ok((live, handle)) => (Some(live), Some(handle)),
             Err(error) => {
                 self.monitor.lock().status.error = Some(error.to_string());
@@ -166,7 +182,7 @@ impl Instance {
             }
         };
         let before = self.replace(live);
-        let handle_before = stream.replace(Stream { host, model, log, handle });
+        let handle_before = stream.replace(Stream { host, model, log, engine, handle });
         drop(stream);
         end(before);
         drop(handle_before);
@@ -187,6 +203,7 @@ impl Instance {
         host: Host,
         model: &str,
         log: Option<PathBuf>,
+        settings: EngineSettings,
     ) -> Result<(LiveStream, StreamHandle), ModelError> {
         let model = if model.is_empty() { Model::embedded()? } else { Model::shared(model.as_ref())? };
         let manifest = &model.manifest;
@@ -206,7 +223,7 @@ impl Instance {
         let subject = Subject { model: model.clone(), rate: host.rate, offline: host.offline };
         let (log, sender) = log.and_then(|folder| self.log(folder, subject)).unzip();
         let recorder = Recorder::new(self.monitor.clone(), manifest, model.title(), sender);
-        let handle = service.add(worker, model.clone(), EngineChoice::Auto, recorder);
+        let handle = service.add(worker, model.clone(), settings, recorder);
         let live = LiveStream {
             processor,
             cell,

@@ -20,6 +20,7 @@ pub mod editor;
 pub mod edits;
 pub mod instance;
 pub mod log;
+pub mod machine;
 pub mod monitor;
 pub mod offline;
 pub mod outputs;

@@ -21,12 +21,14 @@ impl EditorWindow {
     /// The editor of `instance`, closed.
     pub fn new(instance: &Arc<Instance>) -> Option<Self> {
         let (resetting, loading, logging) = (instance.clone(), instance.clone(), instance.clone());
+        let moving = instance.clone();
         let egui = editor::create(Link {
             params: instance.params.clone(),
             monitor: instance.monitor.clone(),
             reset: Arc::new(move || resetting.reset()),
             set_model: Arc::new(move |manifest| loading.set_model(manifest)),
             set_log: Arc::new(move |folder| logging.set_log(folder)),
+            set_engine: Arc::new(move |engine| moving.set_engine(&engine)),
         })?;
         Some(Self { egui, instance: instance.clone() })
     }

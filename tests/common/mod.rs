@@ -1,6 +1,9 @@
 //! Sounds, front ends and manifests that several tests use.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod http;
+pub mod tiny;
+
 use std::collections::HashMap;
 use std::io::Cursor;
 use std::path::Path;

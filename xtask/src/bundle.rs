@@ -5,8 +5,8 @@
 //! holds the library alone.
 
 use crate::cargo::Workspace;
-use crate::ort;
-use anyhow::{Context, Result};
+use crate::ort::{self, Build};
+use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
@@ -26,15 +26,24 @@ pub struct Bundle {
     pub beside_clap: Option<PathBuf>,
 }
 
-pub fn run(workspace: &Workspace) -> Result<ExitCode> {
-    make(workspace)?;
+pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    let build = match args {
+        [] => Build::Cpu,
+        [gpu] if gpu == "--gpu" => Build::Gpu,
+        _ => bail!("usage: cargo xtask bundle [--gpu]"),
+    };
+    make(workspace, build)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Builds and bundles; an older bundle is replaced.
-pub fn make(workspace: &Workspace) -> Result<Bundle> {
+pub fn make(workspace: &Workspace, build: Build) -> Result<Bundle> {
     let library = workspace.build_plugin()?;
-    let onnxruntime = ort::ensure_or_warn(workspace);
+    let onnxruntime = match build {
+        Build::Cpu => ort::ensure_or_warn(workspace),
+        // Asked for by name: without it there is nothing to bundle.
+        Build::Gpu => Some(ort::gpu(workspace)?),
+    };
 
     let home = workspace.target.join("bundled");
     let bundle =
@@ -50,13 +59,20 @@ pub fn make(workspace: &Workspace) -> Result<Bundle> {
         .context("the plugin was built, but could not be bundled")?;
 
     let bundle = match onnxruntime {
-        Some(library) => add_onnxruntime(bundle, &library)?,
+        Some(library) => add_onnxruntime(bundle, &library, build)?,
         None => {
             eprintln!("Engine: tract, which is embedded; ONNX Runtime, which is faster, is not here");
             bundle
         }
     };
     eprintln!("Model: the default one is embedded in the plugin");
+    if build == Build::Gpu {
+        eprintln!(
+            "CUDA 13 and cuDNN 9 must be on the machine that runs it: on the library path, in `nvidia` beside \
+             ONNX Runtime, or where BONAFIDE_CUDA says (`cargo xtask ort --gpu --cuda` fetches them). The \
+             plugin takes a card only where its settings name one."
+        );
+    }
     Ok(bundle)
 }
 
@@ -68,7 +84,7 @@ fn stage(library: &Path, folder: &Path) -> Result<()> {
 }
 
 /// Puts ONNX Runtime where `library_candidates` in src/detect/engine.rs looks.
-fn add_onnxruntime(bundle: Bundle, library: &Path) -> Result<Bundle> {
+fn add_onnxruntime(bundle: Bundle, library: &Path, build: Build) -> Result<Bundle> {
     let in_vst3 = bundle.vst3.join("Contents/Resources");
     let is_folder = bundle.clap.is_dir();
     let by_clap = if is_folder {
@@ -79,6 +95,11 @@ fn add_onnxruntime(bundle: Bundle, library: &Path) -> Result<Bundle> {
     for folder in [&in_vst3, &by_clap] {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         copy(library, &folder.join(ort::library_name()))?;
+        if build == Build::Gpu {
+            for name in ort::provider_names() {
+                copy(&library.with_file_name(name), &folder.join(name))?;
+            }
+        }
         for (here, there) in NOTICES {
             let notice = library.with_file_name(here);
             if notice.is_file() {

@@ -7,8 +7,10 @@ mod bench;
 mod bundle;
 mod cargo;
 mod formant;
+mod gpu_check;
 mod hosts;
 mod install;
+mod nvidia;
 mod ort;
 mod prove;
 mod python;
@@ -30,10 +32,11 @@ Usage: cargo xtask COMMAND [ARGS…]
   scan [ARGS…]      build everything and run `bonafide scan ARGS…`; makes a sample if no FILE is given
   test [--no-python] [ARGS…]
                     run all tests; with ARGS, only `cargo test --workspace --release ARGS…`; tests
-                    that train models get a Python environment, made once (3 GB to fetch)
+                    that train models or ask a server get Python environments, made once (3 GB to fetch)
   speech-check      scan real people, machine voices and the dev corpus, as far as they are here
   sample [OUT.wav]  make a machine voice to scan (default: target/sample.wav)
-  bundle            build the plugin: target/bundled/Bonafide.clap and Bonafide.vst3
+  bundle [--gpu]    build the plugin: target/bundled/Bonafide.clap and Bonafide.vst3; with --gpu, an
+                    ONNX Runtime with CUDA goes into it (256 MB to fetch)
   install [--to DIR] [FILE.wav]
                     bundle, copy into your plugin folders (or DIR), and prove that the installed
                     CLAP works by streaming FILE or a sample through it
@@ -46,12 +49,19 @@ Usage: cargo xtask COMMAND [ARGS…]
                     memory every hour, and no window lost
   soak --streams N [--seconds S]
                     N streams at once in real time for a minute (or S): CPU share and memory
-  ort               fetch ONNX Runtime's shared library with pip, check it, put it beside the binary
+  ort [--gpu [--cuda]]
+                    fetch ONNX Runtime's shared library with pip, check it, put it beside the binary;
+                    with --gpu the one with CUDA, into target/onnxruntime-gpu; with --cuda NVIDIA's
+                    libraries too (1.2 GB)
+  gpu-check [--engine E]
+                    on a machine with an NVIDIA card: a ConvNeXt-Tiny with random weights on CUDA, its
+                    speed and its scores beside the CPU's; exit code 3 where there is no card
   help              this text
 
 Environment:
   PYTHON            the Python whose pip fetches ONNX Runtime (default: python3)
   BONAFIDE_PYTHON   a Python with models/training/requirements.txt: no environment is made
+  BONAFIDE_MLSERVER a Python with tests/server/requirements.txt, likewise
   BONAFIDE_ORT      an ONNX Runtime library of your own: nothing is fetched
   CARGO_TARGET_DIR  where Cargo builds, as always";
 
@@ -76,14 +86,15 @@ fn run(command: &str, args: &[String]) -> Result<ExitCode> {
     match command {
         "scan" => scan::run(&Workspace::find()?, args),
         "bench" => bench::run(&Workspace::find()?, args),
-        "bundle" => bundle::run(&Workspace::find()?),
+        "bundle" => bundle::run(&Workspace::find()?, args),
         "install" => install::run(&Workspace::find()?, args),
         "hosts" => hosts::run(&Workspace::find()?),
         "test" => test::run(&Workspace::find()?, args),
         "soak" => soak::run(&Workspace::find()?, args),
         "speech-check" => speech_check::run(&Workspace::find()?),
         "sample" => sample::run(&Workspace::find()?, args),
-        "ort" => ort::run(&Workspace::find()?),
+        "ort" => ort::run(&Workspace::find()?, args),
+        "gpu-check" => gpu_check::run(&Workspace::find()?, args),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

@@ -1,11 +1,12 @@
-//! ONNX Runtime's CPU library, taken out of the wheel that PyPI has for this platform.
+//! ONNX Runtime's library, taken out of the wheel that PyPI has for this platform.
 //!
-//! It ends up in `target/onnxruntime` with its licences, and beside the built binaries. Every file
-//! is checked against the wheel's RECORD; the lines that matter are kept as
-//! `onnxruntime-VERSION.RECORD`. That file is written last, so the set is complete if it is there.
+//! The CPU's ends up in `target/onnxruntime` with its licences, and beside the built binaries; the one
+//! with CUDA, ten times as large, in `target/onnxruntime-gpu` alone. Every file is checked against the
+//! wheel's RECORD; the lines that matter are kept as `onnxruntime-VERSION.RECORD`. That file is written
+//! last, so the set is complete if it is there.
 
 use crate::cargo::Workspace;
-use crate::{python, record};
+use crate::{nvidia, python, record};
 use anyhow::{Context, Result, anyhow, bail};
 use std::env;
 use std::fs::{self, File};
@@ -22,10 +23,46 @@ const WHEEL_PYTHON: &str = "3.13";
 /// Smaller than this, it is a stub and not the library.
 const MIN_LIBRARY_BYTES: usize = 1_000_000;
 
-pub fn run(workspace: &Workspace) -> Result<ExitCode> {
-    let library = ensure(workspace)?;
+const USAGE: &str = "usage: cargo xtask ort [--gpu [--cuda]]";
+
+/// Which build of ONNX Runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// For processors (and on macOS CoreML).
+    Cpu,
+    /// With CUDA and TensorRT.
+    Gpu,
+}
+
+pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let library = match args[..] {
+        [] => ensure(workspace)?,
+        ["--gpu"] => gpu(workspace)?,
+        ["--gpu", "--cuda"] => {
+            let library = gpu(workspace)?;
+            nvidia::ensure(&library)?;
+            library
+        }
+        _ => bail!(USAGE),
+    };
     eprintln!("ONNX Runtime {VERSION}: {}", library.display());
+    if !args.is_empty() {
+        eprintln!("Use it: BONAFIDE_ORT={} bonafide doctor", library.display());
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fetches the library with CUDA unless it is there and intact; returns its path.
+pub fn gpu(workspace: &Workspace) -> Result<PathBuf> {
+    if env::consts::OS == "macos" {
+        bail!("there is no CUDA for macOS; the usual library has CoreML: `cargo xtask ort`");
+    }
+    let home = workspace.target.join("onnxruntime-gpu");
+    if !is_complete(&home, Build::Gpu) {
+        fetch(&home, Build::Gpu)?;
+    }
+    Ok(home.join(library_name()))
 }
 
 /// For commands that also work without the library: a warning instead of an error.
@@ -46,8 +83,8 @@ fn ensure(workspace: &Workspace) -> Result<PathBuf> {
 /// Fetches the library unless it is there and intact; returns its path.
 fn fetch_and_place(workspace: &Workspace) -> Result<PathBuf> {
     let home = workspace.target.join("onnxruntime");
-    if !is_complete(&home) {
-        fetch(&home)?;
+    if !is_complete(&home, Build::Cpu) {
+        fetch(&home, Build::Cpu)?;
     }
     let library = home.join(library_name());
     for profile in ["debug", "release"] {
@@ -65,27 +102,64 @@ pub fn library_name() -> &'static str {
     }
 }
 
+/// The libraries with cards' providers, which lie beside a library with CUDA.
+pub fn provider_names() -> [&'static str; 3] {
+    match env::consts::OS {
+        "windows" => [
+            "onnxruntime_providers_shared.dll",
+            "onnxruntime_providers_cuda.dll",
+            "onnxruntime_providers_tensorrt.dll",
+        ],
+        _ => [
+            "libonnxruntime_providers_shared.so",
+            "libonnxruntime_providers_cuda.so",
+            "libonnxruntime_providers_tensorrt.so",
+        ],
+    }
+}
+
+impl Build {
+    /// The wheel's name, in files too.
+    fn package(self) -> [&'static str; 2] {
+        match self {
+            Self::Cpu => ["onnxruntime", "onnxruntime"],
+            Self::Gpu => ["onnxruntime-gpu", "onnxruntime_gpu"],
+        }
+    }
+
+    fn size(self) -> &'static str {
+        match self {
+            Self::Cpu => "24 MB",
+            Self::Gpu => "256 MB",
+        }
+    }
+}
+
 /// What is taken from the wheel: (name in the wheel, name here).
-fn members() -> [(String, &'static str); 3] {
+fn members(build: Build) -> Vec<(String, &'static str)> {
     let library = match env::consts::OS {
         "windows" => "onnxruntime.dll".to_owned(),
         "macos" => format!("libonnxruntime.{VERSION}.dylib"),
         _ => format!("libonnxruntime.so.{VERSION}"),
     };
-    [
+    let mut members = vec![
         (format!("onnxruntime/capi/{library}"), library_name()),
         ("onnxruntime/LICENSE".into(), "LICENSE"),
         ("onnxruntime/ThirdPartyNotices.txt".into(), "ThirdPartyNotices.txt"),
-    ]
+    ];
+    if build == Build::Gpu {
+        members.extend(provider_names().map(|name| (format!("onnxruntime/capi/{name}"), name)));
+    }
+    members
 }
 
 fn record_name() -> String {
     format!("onnxruntime-{VERSION}.RECORD")
 }
 
-fn is_complete(home: &Path) -> bool {
+fn is_complete(home: &Path, build: Build) -> bool {
     fs::read_to_string(home.join(record_name())).is_ok_and(|record| {
-        members().iter().all(|(_, name)| {
+        members(build).iter().all(|(_, name)| {
             let entry = record::find(&record, name);
             let bytes = fs::read(home.join(name));
             matches!((entry, bytes), (Ok(entry), Ok(bytes)) if entry.check(&bytes).is_ok())
@@ -93,27 +167,28 @@ fn is_complete(home: &Path) -> bool {
     })
 }
 
-fn fetch(home: &Path) -> Result<()> {
+fn fetch(home: &Path, build: Build) -> Result<()> {
     fs::create_dir_all(home).with_context(|| format!("cannot make {}", home.display()))?;
     // Inside `home`, so that renaming into place stays on one disk and is atomic.
     let stage = tempfile::tempdir_in(home).with_context(|| format!("cannot write in {}", home.display()))?;
 
-    eprintln!("Fetching ONNX Runtime {VERSION} (24 MB) from PyPI with pip …");
-    let wheel = download(stage.path())?;
-    unpack(&wheel, stage.path()).with_context(|| {
+    let [package, _] = build.package();
+    eprintln!("Fetching {package} {VERSION} ({}) from PyPI with pip …", build.size());
+    let wheel = download(stage.path(), package)?;
+    unpack(&wheel, stage.path(), build).with_context(|| {
         let name = wheel.file_name().unwrap_or_default();
         format!("the wheel {} is not what it should be", name.display())
     })?;
 
     let record = record_name();
-    for name in members().iter().map(|(_, name)| *name).chain([record.as_str()]) {
+    for name in members(build).iter().map(|(_, name)| *name).chain([record.as_str()]) {
         move_file(&stage.path().join(name), &home.join(name))?;
     }
     Ok(())
 }
 
 /// Has pip download the wheel into `folder`; returns its path.
-fn download(folder: &Path) -> Result<PathBuf> {
+fn download(folder: &Path, package: &str) -> Result<PathBuf> {
     let python = python::interpreter();
     let output = Command::new(&python)
         .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
@@ -121,7 +196,7 @@ fn download(folder: &Path) -> Result<PathBuf> {
         .args(["--disable-pip-version-check", "--no-input"])
         .args(["--retries", "2", "--timeout", "15", "-d"])
         .arg(folder)
-        .arg(format!("onnxruntime=={VERSION}"))
+        .arg(format!("{package}=={VERSION}"))
         .output();
     let python = python.display();
     let output = match output {
@@ -153,19 +228,17 @@ fn pip_error(python: &str, stderr: &str) -> anyhow::Error {
         );
     }
     let reason = stderr.lines().rfind(|line| !line.trim().is_empty());
-    anyhow!(
-        "`{python} -m pip download onnxruntime=={VERSION}` failed: {}",
-        reason.unwrap_or("it did not say why")
-    )
+    anyhow!("`{python} -m pip download` failed: {}", reason.unwrap_or("it did not say why"))
 }
 
 /// Unpacks what is needed from `wheel` into `folder`, checked, with a RECORD of its own.
-fn unpack(wheel: &Path, folder: &Path) -> Result<()> {
+fn unpack(wheel: &Path, folder: &Path, build: Build) -> Result<()> {
     let mut wheel = ZipArchive::new(File::open(wheel)?)?;
-    let sums = read_member(&mut wheel, &format!("onnxruntime-{VERSION}.dist-info/RECORD"))?;
+    let [_, name] = build.package();
+    let sums = read_member(&mut wheel, &format!("{name}-{VERSION}.dist-info/RECORD"))?;
     let sums = String::from_utf8(sums).context("its RECORD is not text")?;
     let mut kept = String::new();
-    for (member, name) in members() {
+    for (member, name) in members(build) {
         let bytes = read_member(&mut wheel, &member)?;
         let entry = record::find(&sums, &member)?;
         entry.check(&bytes).with_context(|| format!("{member} is damaged"))?;
@@ -259,16 +332,18 @@ mod tests {
     #[test]
     fn a_damaged_set_is_not_complete() {
         let home = tempfile::tempdir().unwrap();
-        assert!(!is_complete(home.path()));
+        assert!(!is_complete(home.path(), Build::Gpu));
         let sum_of_abc = "sha256=ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0,3";
         let mut record = String::new();
-        for (_, name) in members() {
+        for (_, name) in members(Build::Gpu) {
             fs::write(home.path().join(name), "abc").unwrap();
             record += &format!("{name},{sum_of_abc}\n");
         }
         fs::write(home.path().join(record_name()), record).unwrap();
-        assert!(is_complete(home.path()));
+        assert!(is_complete(home.path(), Build::Gpu) && is_complete(home.path(), Build::Cpu));
+        fs::write(home.path().join(provider_names()[1]), "abd").unwrap();
+        assert!(!is_complete(home.path(), Build::Gpu) && is_complete(home.path(), Build::Cpu));
         fs::write(home.path().join(library_name()), "abd").unwrap();
-        assert!(!is_complete(home.path()));
+        assert!(!is_complete(home.path(), Build::Cpu));
     }
 }

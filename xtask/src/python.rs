@@ -1,7 +1,7 @@
-//! Python: which one is used, and the environment in which tests train models.
+//! Python: which one is used, and the environments in which tests train models and run a server.
 //!
-//! That environment is made once, in `target/python`, from `models/training/requirements.txt`. A
-//! copy of that file is put into it last: it is complete if the copy is there and the same.
+//! Each environment is made once, in a folder of `target`, from a list of requirements. A copy of that
+//! list is put into it last: it is complete if the copy is there and the same.
 
 use crate::cargo::Workspace;
 use crate::tool;
@@ -13,8 +13,33 @@ use std::io::{IsTerminal, stderr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The variable that names the environment's Python to tests.
-pub const VARIABLE: &str = "BONAFIDE_PYTHON";
+/// A virtual environment that tests need.
+pub struct Environment {
+    /// The variable that names its Python to tests.
+    pub variable: &'static str,
+    /// Its folder in `target`.
+    folder: &'static str,
+    /// What is installed.
+    requirements: &'static str,
+    /// What that is, in words.
+    holds: &'static str,
+}
+
+/// PyTorch and what else training needs.
+pub const TRAINING: Environment = Environment {
+    variable: "BONAFIDE_PYTHON",
+    folder: "python",
+    requirements: "models/training/requirements.txt",
+    holds: "PyTorch with its CUDA libraries, librosa and others, some 3 GB to fetch with pip and 6 GB on disk",
+};
+
+/// An inference server.
+pub const SERVER: Environment = Environment {
+    variable: "BONAFIDE_MLSERVER",
+    folder: "mlserver",
+    requirements: "tests/server/requirements.txt",
+    holds: "MLServer, 120 MB to fetch with pip and 400 MB on disk",
+};
 
 /// The oldest Python that all the packages have wheels for.
 const OLDEST: (u32, u32) = (3, 11);
@@ -40,20 +65,22 @@ pub fn make_environment(folder: &Path) -> Command {
     make
 }
 
-/// The Python for tests, made if need be; without it they skip.
-pub fn ensure_or_warn(workspace: &Workspace) -> Option<PathBuf> {
-    if let Some(own) = env::var_os(VARIABLE) {
-        eprintln!("Python: {VARIABLE} is set, using {}", own.display());
+/// An environment's Python for tests, made if need be; without it they skip.
+pub fn ensure_or_warn(workspace: &Workspace, environment: &Environment) -> Option<PathBuf> {
+    let Environment { variable, requirements, .. } = environment;
+    if let Some(own) = env::var_os(variable) {
+        eprintln!("Python: {variable} is set, using {}", own.display());
         return Some(own.into());
     }
-    ensure(workspace).inspect_err(|error| eprintln!("warning: no Python for tests: {error:#}")).ok()
+    let warn = |error: &anyhow::Error| eprintln!("warning: no Python with {requirements}: {error:#}");
+    ensure(workspace, environment).inspect_err(warn).ok()
 }
 
-fn ensure(workspace: &Workspace) -> Result<PathBuf> {
-    let requirements = workspace.root.join("models/training/requirements.txt");
+fn ensure(workspace: &Workspace, environment: &Environment) -> Result<PathBuf> {
+    let requirements = workspace.root.join(environment.requirements);
     let wanted =
         fs::read(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
-    let folder = workspace.target.join("python");
+    let folder = workspace.target.join(environment.folder);
     let (python, stamp) = (within(&folder), folder.join("requirements.txt"));
     if python.is_file() && fs::read(&stamp).is_ok_and(|made_from| made_from == wanted) {
         return Ok(python);
@@ -61,9 +88,9 @@ fn ensure(workspace: &Workspace) -> Result<PathBuf> {
 
     probe(&interpreter())?;
     eprintln!(
-        "Making a Python environment for tests in {}: PyTorch with its CUDA libraries, librosa and others, \
-         some 3 GB to fetch with pip and 6 GB on disk; once, and --no-python does without …",
-        folder.display()
+        "Making a Python environment for tests in {}: {}; once, and --no-python does without …",
+        folder.display(),
+        environment.holds
     );
     // A half-made one must not pass for the one before.
     if stamp.exists() {

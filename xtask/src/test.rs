@@ -3,7 +3,7 @@
 use crate::cargo::{self, Workspace};
 use crate::{ort, python, tool};
 use anyhow::Result;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Everything, documentation's examples included. In release, as the model is far too slow without
@@ -23,29 +23,36 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         _ => (false, args),
     };
     ort::ensure_or_warn(workspace);
-    let python = if without_python { None } else { python::ensure_or_warn(workspace) };
-    let python = python.as_deref();
-    say_what_is_absent(workspace, python);
-    let mut passed = cargo_passes(EVERYTHING, args, python)?;
+    let pythons = [&python::TRAINING, &python::SERVER].map(|environment| {
+        let python = if without_python { None } else { python::ensure_or_warn(workspace, environment) };
+        (environment.variable, python)
+    });
+    say_what_is_absent(workspace, &pythons);
+    let mut passed = cargo_passes(EVERYTHING, args, &pythons)?;
     if args.is_empty() {
-        passed &= cargo_passes(CORE_ALONE, &[], python)?;
+        passed &= cargo_passes(CORE_ALONE, &[], &pythons)?;
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn cargo_passes(fixed: &[&str], args: &[String], python: Option<&Path>) -> Result<bool> {
+/// Pythons by the variable that names them to tests.
+type Pythons = [(&'static str, Option<PathBuf>); 2];
+
+fn cargo_passes(fixed: &[&str], args: &[String], pythons: &Pythons) -> Result<bool> {
     let args: Vec<&str> = fixed.iter().copied().chain(args.iter().map(String::as_str)).collect();
     eprintln!("\n$ cargo {}", args.join(" "));
     let mut cargo = cargo::command();
-    match python {
-        Some(python) => cargo.env(python::VARIABLE, python),
-        None => cargo.env_remove(python::VARIABLE),
-    };
+    for (variable, python) in pythons {
+        match python {
+            Some(python) => cargo.env(variable, python),
+            None => cargo.env_remove(variable),
+        };
+    }
     Ok(tool::status(cargo.args(args))? == 0)
 }
 
 /// Tests that need these pass without them, by doing nothing: that must not go unseen.
-fn say_what_is_absent(workspace: &Workspace, python: Option<&Path>) {
+fn say_what_is_absent(workspace: &Workspace, [(_, training), (_, server)]: &Pythons) {
     for (name, here, purpose) in [
         ("espeak-ng", tool::has_espeak(), "machine voices"),
         ("ffmpeg", tool::is_here("ffmpeg", "-version"), "files in every format"),
@@ -55,7 +62,8 @@ fn say_what_is_absent(workspace: &Workspace, python: Option<&Path>) {
             "recordings of people",
         ),
         ("chromium", tool::is_here("chromium", "--version"), "the reports in a browser"),
-        ("a Python environment", python.is_some(), "PyTorch and librosa"),
+        ("a Python environment", training.is_some(), "PyTorch and librosa"),
+        ("a Python environment", server.is_some(), "an inference server (MLServer)"),
         ("../shared/corpus", workspace.corpus().is_some(), "the corpus of real and fake speech"),
     ] {
         if !here {

@@ -131,7 +131,7 @@ impl Eval {
         let failed = !unread_files.is_empty() || todo.len() < ways.len();
         let report = Report {
             model: pool.model().title(),
-            engine: pool.engine().to_owned(),
+            engine: pool.engine(),
             hop_s: self.judge.hop_s(pool.model()),
             unread_files,
             by: self.by.iter().zip(groups).map(|(by, groups)| grouping(by, groups, threshold)).collect(),

@@ -11,7 +11,7 @@ use super::alarm::{Change, StreamAlarm};
 use super::clock::Clock;
 use super::input::Heard;
 use super::pace::{Pace, PaceChange};
-use super::record::{Action, Alarm, End, Level, Record, What, Window, rounded, seconds};
+use super::record::{Action, Alarm, End, Engine, Level, Record, What, Window, rounded, seconds};
 use super::stream::{Ending, Outcome, Shared, Stream, TICK, lost_reader};
 use crate::detect::probability;
 use crate::engine::{Event, LiveStream, StreamConfig, WindowScore};
@@ -47,6 +47,8 @@ pub struct Listener<'a> {
     peak: Option<(f32, f64)>,
     /// State and verdict of the last window.
     shown: Option<(State, bool)>,
+    /// Who judged it.
+    engine: Engine,
 }
 
 impl<'a> Listener<'a> {
@@ -76,6 +78,7 @@ impl<'a> Listener<'a> {
             scores: Scores::default(),
             peak: None,
             shown: None,
+            engine: engine(shared),
         })
     }
 
@@ -258,6 +261,12 @@ impl<'a> Listener<'a> {
             score: *window,
         }));
         self.shown = shown;
+        // Before the first window that it judged.
+        let engine = engine(self.shared);
+        if engine != self.engine {
+            self.engine = engine.clone();
+            stream.tell(&self.clock.at(&stream.name, What::Engine(engine), self.covered));
+        }
         self.covered = end;
         stream.tell(&self.clock.at(&stream.name, told, end));
         self.change(stream, change, end, Some(window));
@@ -313,4 +322,8 @@ impl<'a> Listener<'a> {
         let record = self.clock.now(&stream.name, what);
         stream.tell(&record);
     }
+}
+
+fn engine(shared: &Shared) -> Engine {
+    Engine { engine: shared.scorer.engine(), note: shared.scorer.note() }
 }

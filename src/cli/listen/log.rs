@@ -13,6 +13,7 @@ use super::names::file_name;
 use super::record::{self, Level, Record, Start, What, Window, wall};
 use super::sink::{Sink, StreamSink};
 use super::stream::Shared;
+use crate::cli::audio_log::engine;
 use crate::detect::probability;
 use crate::evidence::{
     self, AlertRecord, AudioDigest, Event, EventRecord, Header, LogError, Pen, ReadingRecord, WindowRecord,
@@ -67,7 +68,8 @@ impl Logs {
             channel: shared.channel_name.to_owned(),
             ..evidence::Settings::default()
         };
-        let header = Header::new(shared.scorer.model(), shared.scorer.engine(), settings, "");
+        let engine = engine(shared.scorer.engine(), shared.scorer.note());
+        let header = Header::new(shared.scorer.model(), &engine, settings, "");
         let calls = calls.then(|| at.to_owned());
         Ok(Self { header, pens: Mutex::new(pens), calls, lost: AtomicU64::new(0) })
     }
@@ -155,6 +157,10 @@ impl StreamSink for StreamLog {
             What::Gap { lost_s, .. } => {
                 self.origin = heard;
                 self.event(record, heard, Event::Gap { missing_s: Some(*lost_s) });
+            }
+            What::Engine(now) => {
+                let now = engine(now.engine.clone(), now.note.clone());
+                self.problem(record, self.covered, format!("another engine judges from here on: {now}"));
             }
             What::Overloaded { behind_s } => {
                 self.problem(record, heard, format!("the machine is too slow: {behind_s} s of sound wait"));

@@ -69,6 +69,8 @@ pub enum What {
         /// Seconds of sound that wait, or are already lost at the source.
         behind_s: f64,
     },
+    /// Another engine judges from here on: a card was lost, or a server went away or came back.
+    Engine(Engine),
     /// The machine keeps up again.
     CaughtUp {
         /// Seconds of sound that waited at most.
@@ -98,6 +100,9 @@ pub struct Start {
     pub channel: &'static str,
     /// Name, version and device of the engine.
     pub engine: String,
+    /// Why it is another one than the preferred, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine_note: Option<String>,
     /// The model's name.
     pub model: String,
     /// Its version.
@@ -191,6 +196,16 @@ pub struct Alarm {
     pub suppressed: bool,
 }
 
+/// An engine, as it names itself.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Engine {
+    /// Name, version and device.
+    pub engine: String,
+    /// Why it is another one than the preferred, if so.
+    #[serde(rename = "engine_note", skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
 /// What became of an action.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Action {
@@ -251,6 +266,7 @@ impl What {
             Self::Gap { .. } => "gap",
             Self::Overloaded { .. } => "overloaded",
             Self::CaughtUp { .. } => "caught_up",
+            Self::Engine(_) => "engine",
             Self::End(_) => "end",
         }
     }

@@ -154,6 +154,10 @@ impl Line {
             What::Overloaded { behind_s } => {
                 format!("OVERLOADED: {behind_s:.1} s behind; sound may be lost at the source")
             }
+            What::Engine(now) => {
+                let why = now.note.as_ref().map(|note| format!(": {}", printable(note)));
+                format!("judged by {} from here on{}", printable(&now.engine), why.unwrap_or_default())
+            }
             What::CaughtUp { behind_s } => format!("keeps up again; was {behind_s:.1} s behind"),
             What::End(end) => {
                 let problem = end.problem.as_ref().map(|problem| format!(": {}", printable(problem)));

@@ -8,6 +8,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::format::Format;
+use super::shard::Shard;
 use super::state::{Done, Stamp, State};
 use super::{Tally, log_of};
 use crate::cli::audio_log;
@@ -25,6 +26,7 @@ pub struct Folder<'a> {
     pub formats: &'a [Format],
     pub out: &'a Path,
     pub title: String,
+    pub shard: Option<Shard>,
     pub timeline: bool,
     pub log: Option<&'a Path>,
     pub pool: &'a ScorerPool,
@@ -54,10 +56,12 @@ impl Folder<'_> {
             format!("{}: can't be written to: {error}\n  what to do: {cure}", self.out.display())
         };
         std::fs::create_dir_all(self.out.join("files")).map_err(unwritten)?;
-        let (mut state, mut done) = State::open(&self.out.join(".bonafide-scan.jsonl")).map_err(unwritten)?;
+        // Each job writes to files of its own: a network's disk can't have two append to one.
+        let part = self.shard.map(|shard| format!("-{}", shard.name())).unwrap_or_default();
         let key = self.key();
-        done.retain(|_, one| one.settings == key);
-        let own_log = self.formats.contains(&Format::Log).then(|| self.out.join("scan.log.jsonl"));
+        let (mut state, done) = State::open(self.out, &part, key).map_err(unwritten)?;
+        let own_log =
+            self.formats.contains(&Format::Log).then(|| self.out.join(format!("scan{part}.log.jsonl")));
         let mut log = log_of(self.log.or(own_log.as_deref()));
         let stopped = AtomicBool::new(false);
         let (mut records, mut problem) = (Vec::new(), None);
@@ -107,6 +111,7 @@ impl Folder<'_> {
         tally.close(log);
         match problem {
             Some(problem) => Err(problem),
+            None if self.shard.is_some() => Ok(()),
             None => self.write_tables(&records),
         }
     }

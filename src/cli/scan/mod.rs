@@ -3,6 +3,7 @@
 mod files;
 mod folder;
 mod format;
+mod shard;
 mod state;
 
 use std::error::Error;
@@ -17,6 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::folder::{Folder, one_file};
 use self::format::{Format, Target, target};
+use self::shard::Shard;
 use super::audio_log::{self, ScanLog};
 use super::judge::{Judgement, Settings, judge_file, judge_files};
 use super::options::{JudgeOptions, unwritten, write_whole};
@@ -50,6 +52,10 @@ pub struct Scan {
     /// Evidence log to write, or to go on with: every window with the hash of its audio.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Judge only the I-th of N parts of the files, for job runners. Into a folder, each job writes what it
+    /// judged; when all are done, the same command without --shard makes index and tables of it.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     #[command(flatten)]
     judge: JudgeOptions,
 }
@@ -99,12 +105,16 @@ fn log_of(path: Option<&Path>) -> Option<ScanLog> {
 
 impl Scan {
     pub(super) fn run(&self) -> Result<ExitCode, Box<dyn Error>> {
-        let (files, failed) = files::find(&self.paths, self.output.as_deref());
+        let (mut files, failed) = files::find(&self.paths, self.output.as_deref());
         let mut tally = Tally { failed, ..Tally::default() };
         let formats = if self.json { &[Format::Json][..] } else { &self.format };
         let target = target(formats, self.output.as_deref(), files.len())?;
+        if let Some(shard) = self.shard {
+            files.retain(|file| shard.holds(file));
+        }
         let pool = self.judge.open()?;
-        if let Some(note) = pool.note() {
+        let told = pool.note();
+        if let Some(note) = &told {
             eprintln!("note: {note}");
         }
         let start = Instant::now();
@@ -120,6 +130,7 @@ impl Scan {
                 formats,
                 out,
                 title: self.title(),
+                shard: self.shard,
                 timeline: self.timeline,
                 log: self.log.as_deref(),
                 pool: &pool,
@@ -130,9 +141,20 @@ impl Scan {
             _ => self.judge_all(&files, &target, &pool, settings, threshold, &progress, &mut tally),
         };
         progress.finish_and_clear();
+        if pool.note() != told {
+            eprintln!(
+                "note: {}",
+                pool.note().unwrap_or_else(|| format!("judged by {} again", pool.engine()))
+            );
+        }
         outcome?;
         if !matches!(target, Target::Stdout(format) if format != Format::Text) {
             summary(&tally, start.elapsed().as_secs_f64(), &pool, &target).map_err(unwritten)?;
+        }
+        if let (Some(shard), Target::Folder(..)) = (self.shard, &target) {
+            eprintln!(
+                "part {shard} is done; when all are, the same command without --shard makes index and tables"
+            );
         }
         Ok(tally.code())
     }

@@ -55,35 +55,58 @@ impl Done {
     }
 }
 
-/// The file in the results' folder that holds them; only ever appended to.
+/// How the names of these files begin and end.
+const NAME: (&str, &str) = (".bonafide-scan", ".jsonl");
+
+/// The file in the results' folder that holds them; only ever appended to. Each of several jobs has its
+/// own, and all are read.
 pub struct State {
     file: File,
 }
 
 impl State {
-    /// Opens it, with what is in it by path. A line that was torn when the last scan was stopped is
-    /// cut off: its file is judged again.
-    pub fn open(path: &Path) -> io::Result<(Self, HashMap<String, Done>)> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        let (mut done, mut whole, mut line) = (HashMap::new(), 0, Vec::new());
-        let mut lines = BufReader::new(&file);
-        while lines.by_ref().read_until(b'\n', &mut line)? > 0 {
-            let complete = line.ends_with(b"\n");
-            if let Some(one) = complete.then(|| serde_json::from_slice::<Done>(&line).ok()).flatten() {
-                done.insert(one.record.path.clone(), one);
+    /// Opens the one of this `part`, with what is in all of the folder, judged by these `settings`, by path.
+    /// A line that was torn when the last scan was stopped is cut off: its file is judged again.
+    pub fn open(folder: &Path, part: &str, settings: Hash) -> io::Result<(Self, HashMap<String, Done>)> {
+        let own = format!("{}{part}{}", NAME.0, NAME.1);
+        let mut done = HashMap::new();
+        for entry in folder.read_dir()? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_str().unwrap_or_default();
+            if name.starts_with(NAME.0) && name.ends_with(NAME.1) && name != own {
+                // Its own job may be writing to it: what is torn is left alone.
+                read(&File::open(entry.path())?, settings, &mut done)?;
             }
-            whole += if complete { line.len() as u64 } else { 0 };
-            line.clear();
         }
+        let path = folder.join(own);
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let whole = read(&file, settings, &mut done)?;
         file.set_len(whole)?;
         file.seek(SeekFrom::End(0))?;
         Ok((Self { file }, done))
     }
 
-    /// Adds a judged file.
+    /// Adds a judged file, in one piece.
     pub fn add(&mut self, done: &Done) -> io::Result<()> {
         let mut line = serde_json::to_vec(done)?;
         line.push(b'\n');
         self.file.write_all(&line)
     }
+}
+
+/// Adds what a file holds, and says how much of it is whole lines.
+fn read(file: &File, settings: Hash, done: &mut HashMap<String, Done>) -> io::Result<u64> {
+    let (mut lines, mut whole, mut line) = (BufReader::new(file), 0, Vec::new());
+    while lines.by_ref().read_until(b'\n', &mut line)? > 0 {
+        let complete = line.ends_with(b"\n");
+        if let Some(one) = complete.then(|| serde_json::from_slice::<Done>(&line).ok()).flatten()
+            && one.settings == settings
+        {
+            done.insert(one.record.path.clone(), one);
+        }
+        whole += if complete { line.len() as u64 } else { 0 };
+        line.clear();
+    }
+    Ok(whole)
 }

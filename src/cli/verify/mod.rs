@@ -40,7 +40,7 @@ pub struct Verify {
     /// Model manifest (.toml); default: the model that is part of this program.
     #[arg(short, long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Engine: auto, onnxruntime or tract.
+    /// Engine, as in `bonafide scan`.
     #[arg(short, long, default_value_t)]
     engine: EngineChoice,
 }

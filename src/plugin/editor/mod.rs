@@ -49,6 +49,7 @@ use self::meter::{Meter, Source};
 use self::settings::Settings;
 use self::spectrogram::Spectrogram;
 use self::verdict::Zones;
+use super::machine::EngineFile;
 use super::monitor::Monitor;
 use super::params::{BonafideParams, EditorSize};
 
@@ -71,6 +72,8 @@ pub struct Link {
     pub set_model: Arc<dyn Fn(String) + Send + Sync>,
     /// Begins to log into a folder, or ends it; problems appear in `LogState`.
     pub set_log: Arc<dyn Fn(Option<PathBuf>) + Send + Sync>,
+    /// Judges by another engine or server; errors appear in `Status`.
+    pub set_engine: Arc<dyn Fn(EngineFile) + Send + Sync>,
 }
 
 /// The editor of the instance behind `link`.

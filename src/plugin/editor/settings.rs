@@ -11,10 +11,20 @@ use super::icon::Icon;
 use super::live::Live;
 use super::{Link, csv_export, theme, widgets, words};
 use crate::plugin::log;
+use crate::plugin::machine::EngineFile;
 use crate::plugin::monitor::{LogState, Point};
 
 /// Width of the panel.
 pub const WIDTH: f32 = 300.0;
+
+/// The engines that there may be on this system, and what they are called.
+const ENGINES: &[(&str, &str)] = if cfg!(windows) {
+    &[("auto", "Auto"), ("cuda", "CUDA"), ("directml", "DirectML"), ("cpu", "CPU"), ("tract", "tract")]
+} else if cfg!(target_os = "macos") {
+    &[("auto", "Auto"), ("coreml", "CoreML"), ("cpu", "CPU"), ("tract", "tract")]
+} else {
+    &[("auto", "Auto"), ("cuda", "CUDA"), ("tensorrt", "TensorRT"), ("cpu", "CPU"), ("tract", "tract")]
+};
 
 const ZOOMS: [(f32, &str); 5] =
     [(0.8, "80 %"), (1.0, "100 %"), (1.25, "125 %"), (1.5, "150 %"), (2.0, "200 %")];
@@ -26,6 +36,8 @@ pub struct Settings {
     pub open: bool,
     /// What stands in the model's field.
     path: String,
+    /// What is chosen and stands in the server's fields.
+    engine: EngineFile,
     /// What became of the last copy or export, and whether it succeeded.
     outcome: Option<(String, bool)>,
 }
@@ -36,6 +48,7 @@ impl Settings {
         self.open = !self.open;
         if self.open {
             self.path = link.params.model.read().map_or_else(|_| String::new(), |path| path.clone());
+            self.engine = EngineFile::read().unwrap_or_default();
             self.outcome = None;
         }
     }
@@ -60,6 +73,7 @@ impl Settings {
                 ui.set_max_width(body.width() - 14.0);
                 detection(ui, link, setter);
                 self.model(ui, link);
+                self.engine(ui, link);
                 evidence(ui, link, &live.log);
                 self.csv(ui, &live.points);
                 view(ui);
@@ -97,6 +111,44 @@ impl Settings {
             self.path.clear();
             (link.set_model)(String::new());
         }
+    }
+
+    fn engine(&mut self, ui: &mut Ui, link: &Link) {
+        section(ui, "ENGINE");
+        let (_, row) = ui.allocate_space(vec2(ui.available_width(), widgets::HEIGHT));
+        let (names, labels): (Vec<_>, Vec<_>) = ENGINES.iter().copied().unzip();
+        let chosen = match self.engine.engine.as_str() {
+            "" => 0,
+            name => names.iter().position(|known| *known == name).unwrap_or(names.len()),
+        };
+        if let Some(pressed) = widgets::segmented(ui, row, ui.scope_id().with("engine"), &labels, chosen) {
+            names[pressed].clone_into(&mut self.engine.engine);
+            // What stands in the fields is no server until it is said so.
+            let kept = EngineFile::read().unwrap_or_default();
+            (link.set_engine)(EngineFile { engine: names[pressed].to_owned(), ..kept });
+        }
+        let mut entered = false;
+        for (text, hint) in [
+            (&mut self.engine.server, "Server, https://host:port"),
+            (&mut self.engine.server_model, "Its name for the model"),
+        ] {
+            let field = TextEdit::singleline(text).hint_text(hint).margin(vec2(10.0, 6.0));
+            let response = ui.add(field.desired_width(f32::INFINITY));
+            entered |= response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+        }
+        let [on, off] = buttons(ui, [("Use server", None), ("No server", None)]);
+        let named = !self.engine.server.trim().is_empty();
+        if off {
+            self.engine = EngineFile { engine: self.engine.engine.clone(), ..EngineFile::default() };
+        }
+        if off || named && (on || entered) {
+            for text in [&mut self.engine.server, &mut self.engine.server_model] {
+                *text = text.trim().to_owned();
+            }
+            (link.set_engine)(self.engine.clone());
+        }
+        let told = "A server gets spectrograms, never sound; while it is away, this machine judges";
+        ui.label(egui::RichText::new(told).size(12.0).color(theme::TEXT_DIM));
     }
 
     fn csv(&mut self, ui: &mut Ui, points: &VecDeque<Point>) {

@@ -54,6 +54,7 @@ struct Window {
     size: Vec2,
     resets: Arc<AtomicU32>,
     logs: Arc<Mutex<Vec<Option<PathBuf>>>>,
+    engines: Arc<Mutex<Vec<EngineFile>>>,
 }
 
 impl Window {
@@ -61,16 +62,19 @@ impl Window {
         let resets = Arc::new(AtomicU32::new(0));
         let (counted, logs) = (resets.clone(), Arc::<Mutex<Vec<_>>>::default());
         let logged = logs.clone();
+        let engines = Arc::<Mutex<Vec<EngineFile>>>::default();
+        let chosen = engines.clone();
         let link = Link {
             params: Arc::default(),
             monitor: Arc::new(Monitor::new(display)),
             reset: Arc::new(move || _ = counted.fetch_add(1, Ordering::Relaxed)),
             set_model: Arc::new(|_| {}),
             set_log: Arc::new(move |folder| logged.lock().push(folder)),
+            set_engine: Arc::new(move |engine| chosen.lock().push(engine)),
         };
         let ctx = egui::Context::default();
         theme::install(&ctx);
-        Self { ctx, app: App::new(link), host: Host::default(), size, resets, logs }
+        Self { ctx, app: App::new(link), host: Host::default(), size, resets, logs, engines }
     }
 
     /// One frame; what it says.
@@ -213,6 +217,24 @@ fn keys_reset_and_pause() {
     assert!(window.frame(Vec::new()).contains(&"PAUSED".to_owned()));
     window.frame(key(Key::Num5));
     assert_eq!(window.app.span, 4);
+}
+
+#[test]
+fn an_engine_and_a_server_are_chosen_in_the_settings() {
+    let mut window = Window::new(Display::default(), vec2(960.0, 900.0));
+    window.app.settings.open = true;
+    let texts = window.frame(Vec::new());
+    assert!(texts.contains(&"ENGINE".to_owned()) && texts.contains(&"CUDA".to_owned()), "{texts:?}");
+    // Somewhere in the panel is the switch, and pressing it chooses.
+    let panel = Layout::of(Rect::from_min_size(Pos2::ZERO, window.size), 1.0, true, &[]).settings;
+    let places =
+        (0..panel.height() as u32 / 6).map(|dy| pos2(panel.left() + 100.0, panel.top() + 6.0 * dy as f32));
+    for place in places {
+        window.drag(place, place);
+    }
+    let chosen = window.engines.lock().clone();
+    assert_eq!(chosen.first().map(|engine| engine.engine.as_str()), Some("cuda"), "{chosen:?}");
+    assert!(chosen.iter().all(|engine| engine.server.is_empty()), "no server without an address: {chosen:?}");
 }
 
 #[test]

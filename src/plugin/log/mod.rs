@@ -184,7 +184,9 @@ impl Logger {
             What::Event(event) => self.event(time, *event),
             What::Status(status) => {
                 if let Some(engine) = status.engine {
-                    self.engine = engine;
+                    // With why it is another one than was asked for.
+                    self.engine =
+                        [Some(engine), status.note].into_iter().flatten().collect::<Vec<_>>().join("; ");
                 }
                 self.problem = status.error.map(|error| error.to_string());
                 if let (Some(problem), Some(last)) = (&self.problem, self.open.back_mut()) {

@@ -36,7 +36,7 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let options = parse(args)?;
     ort::ensure_or_warn(workspace);
     let bonafide = workspace.build()?;
-    let python = if options.peers { python::ensure_or_warn(workspace) } else { None };
+    let python = if options.peers { python::ensure_or_warn(workspace, &python::TRAINING) } else { None };
     let out = options.out.clone().unwrap_or_else(|| workspace.root.join("docs"));
     fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
 

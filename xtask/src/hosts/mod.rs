@@ -14,6 +14,7 @@ use crate::bundle;
 use crate::cargo::Workspace;
 use crate::formant;
 use crate::install::{self, Folders};
+use crate::ort::Build;
 use anyhow::{Context, Result};
 use hound::{SampleFormat, WavSpec, WavWriter};
 use report::Report;
@@ -39,7 +40,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let home = folder.join("home");
     fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
     let folders = Folders { clap: home.join(".clap"), vst3: home.join(".vst3") };
-    let vst3 = install::put(&bundle::make(workspace)?, &folders)?.vst3;
+    let vst3 = install::put(&bundle::make(workspace, Build::Cpu)?, &folders)?.vst3;
     let voice = folder.join("voice.wav");
     write_voice(&voice).with_context(|| format!("cannot write {}", voice.display()))?;
     let kit = Kit { folder, home, scripts: workspace.root.join("xtask/hosts"), vst3, voice };

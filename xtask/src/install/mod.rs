@@ -5,6 +5,7 @@ mod replace;
 
 use crate::bundle::{self, Bundle};
 use crate::cargo::Workspace;
+use crate::ort::Build;
 use crate::prove::{self, Wav};
 use crate::{ort, sample};
 use anyhow::{Context, Result, bail};
@@ -38,7 +39,7 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     // Before anything else: a misspelt name costs no build.
     let given = options.wav.as_deref().map(Wav::open).transpose()?;
 
-    let installed = put(&bundle::make(workspace)?, &folders)?;
+    let installed = put(&bundle::make(workspace, Build::Cpu)?, &folders)?;
     let sound = match given {
         Some(sound) => sound,
         None => {
