@@ -70,14 +70,21 @@ mod tests {
     #[test]
     fn each_gets_its_own_and_those_that_wait_go_together() {
         let together = Together::new(Vec::new());
+        let work = |sizes: &mut Vec<usize>, items: &[u64]| {
+            sizes.push(items.len());
+            std::thread::sleep(Duration::from_millis(2));
+            items.iter().map(|x| x * x).collect()
+        };
+        let run = |i: u64| together.run(3 * i..3 * i + 3, |_| 4, work);
         let results: Vec<Vec<Option<u64>>> = std::thread::scope(|scope| {
-            let work = |sizes: &mut Vec<usize>, items: &[u64]| {
-                sizes.push(items.len());
-                std::thread::sleep(Duration::from_millis(2));
-                items.iter().map(|x| x * x).collect()
-            };
-            let run = |i: u64| together.run(3 * i..3 * i + 3, |_| 4, work);
-            let threads: Vec<_> = (0..20).map(|i| scope.spawn(move || run(i))).collect();
+            let threads: Vec<_> = (0..20)
+                .map(|i| {
+                    scope.spawn({
+                        let run = &run;
+                        move || run(i)
+                    })
+                })
+                .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         for (i, found) in results.iter().enumerate() {
