@@ -304,7 +304,9 @@ proptest! {
         let model = default_model();
         let sound = speech_like(44_100, 3.3, 4);
         let windows = |blocks: &mut dyn Iterator<Item = usize>| {
-            let (mut processor, queue) = StreamProcessor::new(&model.manifest.front_end, StreamConfig::at(44_100.0)).unwrap();
+            // One of the splits is none: the queue must hold it all.
+            let config = StreamConfig { queue_s: 4.0, ..StreamConfig::at(44_100.0) };
+            let (mut processor, queue) = StreamProcessor::new(&model.manifest.front_end, config).unwrap();
             let mut worker = StreamWorker::new(&model.manifest, queue, WorkerConfig { hop_s: 0.25, max_pending: 64, lossless: true });
             let mut from = 0;
             while from < sound.len() {

@@ -26,7 +26,7 @@ fn play(host: &mut Host, sound: &[f32], block: usize) -> Vec<Said> {
     let mut said = Vec::new();
     for part in sound.chunks(block) {
         said.extend(host.process(&[part, part]));
-        std::thread::sleep(Duration::from_secs_f64(part.len() as f64 / host.rate / 4.0));
+        std::thread::sleep(Duration::from_secs_f64(part.len() as f64 / host.rate / 2.0));
     }
     said
 }

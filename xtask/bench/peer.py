@@ -41,7 +41,7 @@ def judge(folder, *clips):
         image = Image.fromarray(np.round(x * 255).astype(np.uint8)).convert("RGB")
         with torch.inference_mode():
             logits = model(**processor(image, return_tensors="pt")).logits[0]
-        print(f"{torch.softmax(logits, 0)[0]:.6f}")
+        print(f"{torch.softmax(logits, 0)[0]:.6f}", flush=True)
 
 
 def flops(*paths):

@@ -1,15 +1,15 @@
 //! Programs measured from outside, as whole processes.
 
 use anyhow::{Context, Result, bail};
-use std::io::Read;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What a process cost.
 pub struct Cost {
     pub wall: Duration,
-    /// User and system.
-    pub cpu: Duration,
+    /// When each line of its output came.
+    pub lines: Vec<Duration>,
     /// Most memory that was resident at once.
     pub memory_mb: f64,
     /// Its standard output.
@@ -32,18 +32,21 @@ pub fn run(command: &mut Command, allowed: &[i32]) -> Result<Cost> {
     let begun = Instant::now();
     let mut child =
         command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {program}"))?;
-    let mut said = String::new();
-    child.stdout.take().context("no output")?.read_to_string(&mut said)?;
-    let (code, cpu, memory_mb) = wait(child)?;
+    let (mut said, mut lines) = (String::new(), Vec::new());
+    let mut output = BufReader::new(child.stdout.take().context("no output")?);
+    while output.read_line(&mut said)? > 0 {
+        lines.push(begun.elapsed());
+    }
+    let (code, memory_mb) = wait(child)?;
     if !allowed.contains(&code) {
         bail!("{program} failed with {code}: see above");
     }
-    Ok(Cost { wall: begun.elapsed(), cpu, memory_mb, said })
+    Ok(Cost { wall: begun.elapsed(), lines, memory_mb, said })
 }
 
-/// Exit code, CPU time and memory of a child that has said its last.
+/// Exit code and memory of a child that has said its last.
 #[cfg(unix)]
-fn wait(child: std::process::Child) -> Result<(i32, Duration, f64)> {
+fn wait(child: std::process::Child) -> Result<(i32, f64)> {
     let mut status = 0;
     // SAFETY: a structure of numbers, filled in by the call; the child is ours and not yet waited for.
     let usage = unsafe {
@@ -53,19 +56,16 @@ fn wait(child: std::process::Child) -> Result<(i32, Duration, f64)> {
         }
         usage
     };
-    let time = |time: libc::timeval| {
-        Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
-    };
     // Linux counts in kB, macOS in bytes.
     let unit = if cfg!(target_os = "macos") { 1e-6 } else { 1e-3 };
     let code = if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -1 };
-    Ok((code, time(usage.ru_utime) + time(usage.ru_stime), usage.ru_maxrss as f64 * unit))
+    Ok((code, usage.ru_maxrss as f64 * unit))
 }
 
-/// Exit code; CPU time and memory aren't known here.
+/// Exit code; memory isn't known here.
 #[cfg(not(unix))]
-fn wait(mut child: std::process::Child) -> Result<(i32, Duration, f64)> {
-    Ok((child.wait()?.code().unwrap_or(-1), Duration::ZERO, f64::NAN))
+fn wait(mut child: std::process::Child) -> Result<(i32, f64)> {
+    Ok((child.wait()?.code().unwrap_or(-1), f64::NAN))
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {
@@ -80,9 +80,10 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_process_is_measured_from_outside() {
-        let cost = run(Command::new("sh").args(["-c", "sleep 0.1; echo said; exit 1"]), &[0, 1]).unwrap();
-        assert_eq!(cost.said, "said\n");
-        assert!(cost.wall >= Duration::from_millis(100) && cost.cpu < cost.wall);
+        let cost =
+            run(Command::new("sh").args(["-c", "echo said; sleep 0.1; echo more; exit 1"]), &[0, 1]).unwrap();
+        assert_eq!(cost.said, "said\nmore\n");
+        assert!(cost.lines[1] >= Duration::from_millis(100) && cost.lines[1] <= cost.wall);
         assert!(cost.memory_mb > 0.1, "{}", cost.memory_mb);
         assert!(run(Command::new("sh").args(["-c", "exit 1"]), &[0]).is_err());
     }

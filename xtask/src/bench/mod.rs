@@ -40,23 +40,28 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let out = options.out.clone().unwrap_or_else(|| workspace.root.join("docs"));
     fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
 
-    let mut summary = machine(options.quick);
+    // Each part is printed as soon as it is there.
+    let told = |part: String| {
+        println!("{part}");
+        part
+    };
+    let mut summary = told(machine(options.quick));
     let mut clip_ms = None;
     if options.peers {
         let Some(python) = &python else {
             bail!("--peers needs the Python environment: see the warning above")
         };
         let peers = peers::run(workspace, &bonafide, python, &options)?;
-        summary += &peers.markdown;
+        summary += &told(peers.markdown);
         clip_ms = Some(peers.python_clip_ms);
     }
-    summary += &hour::run(workspace, &bonafide, options.quick, clip_ms)?;
+    summary += &told(hour::run(workspace, &bonafide, options.quick, clip_ms)?);
     let mut details = String::new();
     for (title, bench) in
         [("The audio thread", "realtime"), ("The plugin", "plugin"), ("How the cost grows", "streams")]
     {
         let said = cargo_bench(bench, options.quick, &[])?;
-        details += &format!("\n### {title}\n\n`cargo bench --bench {bench}`. {said}");
+        details += &told(format!("\n### {title}\n\n`cargo bench --bench {bench}`. {said}"));
     }
     let whole = summary.clone() + &details;
     plot::draw(&out.join("bench.svg"), &table::tables(&whole))?;
@@ -66,7 +71,6 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         write(&path, &replaced(&text, &summary)?)?;
     }
-    println!("{whole}");
     eprintln!("Written: {}", out.join("bench.md").display());
     Ok(ExitCode::SUCCESS)
 }

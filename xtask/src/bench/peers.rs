@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Clips of a short run: what starting up costs is in it, and nothing else.
+/// Clips that are not counted: the first calls of everything.
 const FEW: usize = 2;
 
 /// The published drawing, as far as it is known: librosa's defaults. 2 s are 63 frames.
@@ -29,9 +29,9 @@ struct Way {
     name: String,
     program: PathBuf,
     arguments: Vec<String>,
-    /// Clips of a long run.
+    /// Clips of a run.
     many: usize,
-    runs: Vec<[Cost; 2]>,
+    runs: Vec<Cost>,
 }
 
 pub fn run(workspace: &Workspace, bonafide: &Path, python: &Path, options: &Options) -> Result<Peers> {
@@ -86,7 +86,7 @@ pub fn run(workspace: &Workspace, bonafide: &Path, python: &Path, options: &Opti
     let models = options.models.iter().chain([&tiny]).map(|path| path.as_os_str());
     let inference = cargo_bench("inference", options.quick, &models.collect::<Vec<_>>())?;
     let table = inference_table(workspace, &inference, &tiny, &options.models, peak, peer)?;
-    Ok(Peers { markdown: report(&ways, &table, peak), python_clip_ms: ways[0].clip(|cost| cost.wall) })
+    Ok(Peers { markdown: report(&ways, &table, peak), python_clip_ms: ways[0].clip_ms() })
 }
 
 impl Way {
@@ -97,25 +97,27 @@ impl Way {
     }
 
     fn run(&mut self, clips: &[PathBuf]) -> Result<()> {
-        let run = |clips: &[PathBuf]| {
-            let mut command = Command::new(&self.program);
-            command.env("HF_HUB_OFFLINE", "1").env("PYTHONDONTWRITEBYTECODE", "1");
-            // 1: `bonafide scan` flagged something.
-            measure(on_threads(command.args(&self.arguments).args(clips), 1), &[0, 1])
-        };
-        self.runs.push([run(&clips[..FEW])?, run(&clips[..self.many])?]);
+        let mut command = Command::new(&self.program);
+        command.env("HF_HUB_OFFLINE", "1").env("PYTHONDONTWRITEBYTECODE", "1");
+        command.args(&self.arguments).args(&clips[..self.many]);
+        // 1: `bonafide scan` flagged something.
+        let cost = measure(on_threads(&mut command, 1), &[0, 1])?;
+        if cost.lines.len() != self.many {
+            bail!("{}: {} of {} clips were judged", self.name, cost.lines.len(), self.many);
+        }
+        self.runs.push(cost);
         Ok(())
     }
 
-    /// What one further clip costs, ms: the long run less the short one, so without starting up.
-    fn clip(&self, of: impl Fn(&Cost) -> std::time::Duration) -> f64 {
-        let further = |[few, many]: &[Cost; 2]| of(many).as_secs_f64() - of(few).as_secs_f64();
-        1e3 * median(self.runs.iter().map(further).collect()) / (self.many - FEW) as f64
+    /// What one further clip costs, ms: the time between verdicts, so without starting up.
+    fn clip_ms(&self) -> f64 {
+        let of = |cost: &Cost| (cost.lines[self.many - 1] - cost.lines[FEW - 1]).as_secs_f64();
+        1e3 * median(self.runs.iter().map(of).collect()) / (self.many - FEW) as f64
     }
 
     /// What was made of each clip of the last long run: ln p / (1 − p).
     fn llrs(&self) -> Result<Vec<f64>> {
-        let said = self.runs.last().map(|[_, many]| many.said.as_str()).unwrap_or_default();
+        let said = self.runs.last().map(|cost| cost.said.as_str()).unwrap_or_default();
         let llr = |line: &str| match line.parse::<f64>() {
             Ok(p) => Some((p / (1.0 - p)).ln()),
             Err(_) => {
@@ -126,21 +128,17 @@ impl Way {
             }
         };
         let llrs: Option<Vec<f64>> = said.lines().map(llr).collect();
-        let llrs = llrs.with_context(|| format!("{}: a clip was not judged", self.name))?;
-        if llrs.len() != self.many {
-            bail!("{}: {} of {} clips were judged", self.name, llrs.len(), self.many);
-        }
-        Ok(llrs)
+        llrs.with_context(|| format!("{}: a clip was not judged", self.name))
     }
 }
 
 /// The same network must say the same of the same clips, or the times mean nothing.
 fn compare(python: &Way, ours: &Way) -> Result<()> {
     let apart = python.llrs()?.iter().zip(ours.llrs()?).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-    eprintln!("the same network on both ways: at most {apart:.1e} nats apart");
+    eprintln!("the same network on both paths: at most {apart:.1e} nats apart");
     // Python's path has another resampler.
     if apart > 0.02 {
-        bail!("the same network is {apart} nats apart on both ways");
+        bail!("the same network is {apart} nats apart on both paths");
     }
     Ok(())
 }
@@ -150,20 +148,18 @@ fn report(ways: &[Way], inference: &Table, peak: f64) -> String {
         "file to verdict, one thread",
         "ms a clip of 2 s",
         "faster",
-        "CPU, ms a clip",
-        "whole run of two clips, s",
+        "first verdict, s",
         "peak memory, MB",
     ]);
-    let reference = ways[0].clip(|cost| cost.wall);
+    let reference = ways[0].clip_ms();
     for way in ways {
-        let ms = way.clip(|cost| cost.wall);
-        let first = median(way.runs.iter().map(|[few, _]| few.wall.as_secs_f64()).collect());
-        let memory = median(way.runs.iter().map(|[_, many]| many.memory_mb).collect());
+        let ms = way.clip_ms();
+        let first = median(way.runs.iter().map(|cost| cost.lines[0].as_secs_f64()).collect());
+        let memory = median(way.runs.iter().map(|cost| cost.memory_mb).collect());
         table.rows.push(vec![
             way.name.clone(),
             format!("{ms:.1}"),
             format!("× {:.1}", reference / ms),
-            format!("{:.1}", way.clip(|cost| cost.cpu)),
             format!("{first:.1}"),
             format!("{memory:.0}"),
         ]);
@@ -171,9 +167,9 @@ fn report(ways: &[Way], inference: &Table, peak: f64) -> String {
     let (rounds, long) = (ways[0].runs.len(), ways[0].many);
     format!(
         "\n{table}\n\
-         Whole processes, in turn, medians of {rounds}. A clip is what a run with many clips takes more than \
-         one with {FEW} (Python: {long}), divided: starting up is not in it. The Tiny has random weights, the \
-         same on both ways, and says the same.\n\n{inference}\n\
+         Whole processes, in turn, medians of {rounds}. A clip is the time between verdicts, seen from outside, \
+         from the second of a run to the last (Python: of {long}). The Tiny has random weights, the \
+         same on both paths, and says the same.\n\n{inference}\n\
          Image and network of one window, on one thread. Peak: the better of numpy's and torch's sgemm \
          (1024³), {peak:.0} GFLOP/s in the same run. GFLOP: multiplications and additions in the ONNX graph.\n"
     )

@@ -104,6 +104,8 @@ fn lines(area: &Area, title: &str, series: &[Line]) -> Result<(), Problem> {
     chart
         .configure_mesh()
         .axis_style(MUTED)
+        .x_label_formatter(&|x| ((x * 10.0).round() / 10.0).to_string())
+        .y_label_formatter(&|y| format!("{y:.0}"))
         .light_line_style(TRANSPARENT)
         .label_style(("sans-serif", 14))
         .draw()?;
