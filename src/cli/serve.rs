@@ -57,10 +57,13 @@ pub struct Serve {
     token: Option<PathBuf>,
 }
 
+/// What becomes of a window: its logits.
+type Judged = Result<[f32; 2], ModelError>;
+
 /// What all clients share.
 struct Host {
     model: Arc<Model>,
-    detector: Together<Box<dyn Detector>, Vec<f32>, Result<[f32; 2], ModelError>>,
+    detector: Together<Box<dyn Detector>, Vec<f32>, Judged>,
     token: Option<Token>,
     /// Engine and note, as they were last told.
     told: Mutex<(String, Option<String>)>,
