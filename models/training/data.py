@@ -106,8 +106,8 @@ class Sampler:
     of the generator's (fake) and of the source's (both) number of clips."""
 
     def __init__(self, rows, clean, degraded, copies, seed, clean_share=0.2, same_source=0.6,
-                 opinions=None, every=50):
-        self.opinions, self.every = opinions or {}, every  # of teach.py: a value each so many frames
+                 opinions=None):
+        self.opinions = opinions or {}  # of teach.py: a value each HOP frames
         self.rows, self.clean, self.degraded = rows, clean, degraded
         self.copies, self.clean_share, self.same_source = copies, clean_share, same_source
         self.rng = np.random.default_rng(seed)
@@ -141,7 +141,7 @@ class Sampler:
     def opinion(self, clip, start):
         """What the committee said of the clean clip there: a logit difference, NaN if nothing."""
         said = self.opinions.get(clip)
-        return np.nan if said is None else said[min(len(said) - 1, round(start / self.every))]
+        return np.nan if said is None else said[min(len(said) - 1, round(start / HOP))]
 
     def one(self, label, groups):
         ids, weight = groups[label]

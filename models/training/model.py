@@ -20,7 +20,7 @@ from torch.nn import functional as F
 LABELS = ("bonafide", "spoof")
 KEPT = 48  # channels whose place in frequency the head knows
 HINT = 768  # size of a ResNet's pooled features, which a ConvNeXt learns to predict
-RESNET = {"slim": (24, 48, 96, 144), "resnet": (32, 64, 128, 192), "wide": (48, 96, 192, 288)}
+RESNET = {"slim": (24, 48, 96, 144), "resnet": (32, 64, 128, 192)}
 CONVNEXT = {
     "small": dict(dims=(32, 64, 128, 256), depths=(2, 2, 4, 2)),
     "nano": dict(dims=(24, 48, 96, 192), depths=(2, 2, 4, 2)),

@@ -36,8 +36,8 @@ python train.py --work {work} --name linear-2 --bank linear --seed 4 --steps {st
 python export.py --work {work} --name mel-1 mel-2 linear-1 linear-2 --output {work}/committee.onnx    # small
 python export.py --work {work} --name mel-1 mel-2 linear-1 linear-2 --join {models}/bonafide-convnext.onnx --output {work}/committee.onnx    # full
 python teach.py --work {work} --model {work}/committee.onnx
-python train.py --work {work} --name small-mel --bank mel --model slim --opinions --seed 21 --steps {longer} --evaluate-every {every}
-python train.py --work {work} --name small-linear --bank linear --model slim --opinions --seed 22 --steps {longer} --evaluate-every {every}
+python train.py --work {work} --name small-mel --bank mel --model slim --opinions --noisy 0.5 --seed 21 --steps {longer} --evaluate-every {every}
+python train.py --work {work} --name small-linear --bank linear --model slim --opinions --noisy 0.5 --seed 22 --steps {longer} --evaluate-every {every}
 python export.py --work {work} --name small-mel small-linear --output {work}/bonafide-fast.onnx
 python export.py --work {work} --name small-mel small-linear --output {work}/bonafide-small.onnx    # small
 python export.py --work {work} --name small-mel small-linear --join {models}/bonafide-convnext.onnx --output {work}/bonafide-small.onnx    # full

@@ -2,7 +2,7 @@
 
     python teach.py --work WORK --model WORK/committee.onnx
 
-Runs the ONNX model over the undegraded training clips, a window each STEP frames, and writes
+Runs the ONNX model over the undegraded training clips, a window each data.HOP frames, and writes
 WORK/opinions.npz: for each clip its logit differences (spoof - bona fide), float32 [windows].  train.py
 --opinions then asks of a network that hears a degraded copy what the committee said of the clean clip at
 that place: it learns to hear through the telephone what can be heard without.  Our own voices (voices.py)
@@ -19,8 +19,6 @@ from tqdm import tqdm
 import data
 import export
 
-STEP = 50  # frames
-
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -34,7 +32,7 @@ def main():
     for row in tqdm(data.read_manifest(args.work)):
         if row["split"] == "train" and row["source_repo"] != "own":
             path, count = row["path"], clean.index[row["path"]][1]
-            starts = range(0, max(1, count - data.WINDOW + 1), STEP)
+            starts = range(0, max(1, count - data.WINDOW + 1), data.HOP)
             windows = data.image(torch.from_numpy(np.stack([clean.window(path, s) for s in starts])))
             logits = [run.run(None, {"pixel_values": w[None].numpy()})[0][0] for w in windows]
             opinions[path] = np.array([spoof - bonafide for bonafide, spoof in logits], np.float32)

@@ -39,7 +39,7 @@ def arguments():
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--name", required=True)
     p.add_argument("--model", default="resnet", choices=[*models.RESNET, *models.CONVNEXT])
-    p.add_argument("--bank", required=True, choices=list(data.BANKS), help="what it looks at")
+    p.add_argument("--bank", required=True, choices=["mel", "linear"], help="what it looks at")
     p.add_argument("--teacher", nargs="*", default=[], help="names of finished runs of the same bank")
     p.add_argument("--opinions", action="store_true", help="learn from WORK/opinions.npz (teach.py) too")
     p.add_argument("--start-from", help="name of a run whose weights to begin with")
