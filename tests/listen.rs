@@ -17,5 +17,8 @@ mod formats;
 mod log;
 #[path = "listen/running.rs"]
 mod running;
+#[cfg(feature = "sound-card")]
+#[path = "common/sound_card.rs"]
+mod sound_card;
 #[path = "listen/streams.rs"]
 mod streams;
