@@ -3,14 +3,14 @@
     python export.py --work WORK --name small --output WORK/bonafide-small.onnx
     python export.py --work WORK --name a b c --join bonafide-convnext.onnx --output WORK/bonafide-small.onnx
 
-Input `pixel_values` float32 [1, 1, 128 a bank, 200], output `logits` float32 [1, 2] ("bonafide",
-"spoof").  The graph is written node by node: pointwise convolutions stay Conv 1x1 on NCHW,
-GELU is one Gelu node, LayerNorm is LayerNormalization between two transposes, BatchNorm is folded
-into the convolution before it.  Checks that the
-file agrees with PyTorch within 1e-4 in ONNX Runtime, then, on dev windows scored by ONNX Runtime,
-each once as it is and once under noise or music, fits llr = slope * (spoof - bonafide) + offset with
-equal class weights (Platt), and prints, for the windows as they are, EER,
-AUC and calibration error with the numbers for the manifest, whose threshold stays at even odds.  `slope` and `offset` make llr a
+Input `pixel_values` float32 [batch, 1, 128 a bank, 200], output `logits` float32 [batch, 2] ("bonafide",
+"spoof"); a card or a server takes windows together, the CPU one by one.  The graph is written node by
+node: pointwise convolutions stay Conv 1x1 on NCHW, GELU is one Gelu node, LayerNorm is
+LayerNormalization between two transposes, BatchNorm is folded into the convolution before it.  Checks
+that the file agrees with PyTorch within 1e-4 in ONNX Runtime, then, on dev windows scored by ONNX
+Runtime, each once as it is and once under noise or music, fits llr = slope * (spoof - bonafide) + offset
+with equal class weights (Platt), and prints, for the windows as they are, EER, AUC and calibration error
+with the numbers for the manifest, whose threshold stays at even odds.  `slope` and `offset` make llr a
 natural-log likelihood ratio ln p(x | spoof) / p(x | bona fide).
 """
 
@@ -154,11 +154,11 @@ def to_onnx(committee, join=None):
         logits.append(g.joined(g.rows(image, 0, data.BANDS), join))
     g.node("Mean", *logits)
     g.nodes[-1].output[0] = "logits"
-    shape = [1, 1, data.BANDS * len(committee.banks), data.WINDOW]
+    shape = ["batch", 1, data.BANDS * len(committee.banks), data.WINDOW]
     graph = helper.make_graph(
         g.nodes, "bonafide",
         [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 2])], g.constants)
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])], g.constants)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9,
                              producer_name="bonafide")
     onnx.checker.check_model(made, full_check=True)
@@ -183,8 +183,9 @@ def main():
     args = p.parse_args()
     torch.set_num_threads(1)
     runs = [args.work / "runs" / name for name in args.name]
-    net = models.Committee([train.load(run, "cpu", args.weights) for run in runs], data.BANKS).eval()
     join = onnx.load(args.join) if args.join else None
+    members = [train.load(run, "cpu", args.weights) for run in runs]
+    net = models.Committee(members, data.BANKS, also=["mel"] if join else []).eval()
     onnx.save(to_onnx(net, join), args.output)
     run = session(args.output)
 

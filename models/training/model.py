@@ -175,11 +175,12 @@ class ResNet(nn.Module):
 
 class Committee(nn.Module):
     """Several networks as one: the mean of their logits.  No training of its own.  Its image holds
-    every bank of `banks`, one below the other; each member looks at its own (`member.bank`)."""
+    every bank of `banks` that is used, one below the other; each member looks at its own (`member.bank`).
+    `also` names banks of networks that are no members but share the image."""
 
-    def __init__(self, members, banks):
+    def __init__(self, members, banks, also=()):
         super().__init__()
-        used = {member.bank for member in members}
+        used = {member.bank for member in members} | set(also)
         self.banks = [bank for bank in banks if bank in used]
         self.members = nn.ModuleList(members)
 

@@ -45,6 +45,9 @@ bonafide eval --model {work}/bonafide-small.toml --split dev {corpus}/manifest.c
 python train.py --work {work} --name convnext --bank mel --model tiny --teacher mel-1 mel-2 --steps {every} --evaluate-every {every}    # small
 python export.py --work {work} --name convnext --output {work}/bonafide-convnext.onnx    # small
 bonafide eval --model {work}/bonafide-convnext.toml --split dev {corpus}/manifest.csv    # small
+bonafide features {work}/manifest.csv --root {corpus} --images --out {work}/images    # small
+python quantize.py --model {work}/bonafide-small.toml --images {work}/images/images.npy --out {work}/int8    # small
+bonafide eval --model {work}/int8/bonafide-small-int8.toml --split dev {corpus}/manifest.csv    # small
 """
 FULL = dict(clips=200, copies=8, steps=900, longer=2000, every=300)
 SMALL = dict(clips=8, copies=2, steps=40, longer=40, every=20)

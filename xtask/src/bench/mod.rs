@@ -1,6 +1,7 @@
 //! What Bonafide costs, beside what people would use instead: one run, one machine, one report.
 
 mod hour;
+mod int8;
 mod measured;
 mod peers;
 mod plot;

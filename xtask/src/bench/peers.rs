@@ -1,5 +1,6 @@
 //! A clip's way from file to verdict: the published Python path and ours, beside each other.
 
+use super::int8::quantized;
 use super::measured::{Cost, median, on_threads, run as measure};
 use super::table::{Table, tables};
 use super::{Options, cargo_bench};
@@ -11,6 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Clips that calibrate the models in int8.
+const CALIBRATING: usize = 16;
 /// Clips that are not counted: the first calls of everything.
 const FEW: usize = 2;
 
@@ -49,7 +52,6 @@ pub fn run(workspace: &Workspace, bonafide: &Path, python: &Path, options: &Opti
     import.args(["model", "import"]).arg(&checkpoint).arg("-o").arg(&tiny).args(DRAWING.split(' '));
     measure(&mut import, &[0]).context("the checkpoint can't be imported")?;
     let tiny = tiny.with_extension("toml");
-
     let scale = if options.quick { 1 } else { 4 };
     let mut ways = vec![Way::new(
         "published Python path: librosa, Pillow, transformers ConvNeXt-Tiny f32",
@@ -63,15 +65,21 @@ pub fn run(workspace: &Workspace, bonafide: &Path, python: &Path, options: &Opti
         arguments.extend(model.iter().flat_map(|model| ["--model".as_ref(), model.as_os_str()]));
         Way::new(name, bonafide, &arguments, many)
     };
+    let most = 50 * scale;
+    let clips = write_clips(folder.path(), FEW + most)?;
+    let default = workspace.root.join("models/bonafide-small.toml");
+    let int8 =
+        |model: &Path| quantized(workspace, bonafide, python, model, &clips[..CALIBRATING], folder.path());
+    let (tiny8, default8) = (int8(&tiny)?, int8(&default)?);
     ways.push(scan("Bonafide, the same ConvNeXt-Tiny f32", Some(&tiny), "onnxruntime", 15 * scale));
+    ways.push(scan("Bonafide, the same ConvNeXt-Tiny int8", Some(&tiny8), "onnxruntime", 15 * scale));
     for model in &options.models {
         let stem = model.file_stem().unwrap_or_default().display().to_string();
         ways.push(scan(&format!("Bonafide, {stem}"), Some(model), "onnxruntime", 25 * scale));
     }
-    ways.push(scan("Bonafide, default model", None, "onnxruntime", 50 * scale));
+    ways.push(scan("Bonafide, default model", None, "onnxruntime", most));
+    ways.push(scan("Bonafide, default model int8", Some(&default8), "onnxruntime", most));
     ways.push(scan("Bonafide, default model, embedded engine (tract)", None, "tract", 20 * scale));
-
-    let clips = write_clips(folder.path(), ways.iter().map(|way| way.many).max().unwrap_or(FEW))?;
     let mut peak: f64 = 0.0;
     // In turn, so that a noisy minute falls on all.
     for round in 0..if options.quick { 1 } else { 3 } {
@@ -83,9 +91,10 @@ pub fn run(workspace: &Workspace, bonafide: &Path, python: &Path, options: &Opti
         peak = peak.max(said.trim().parse().context("no peak")?);
     }
     compare(&ways[0], &ways[1])?;
-    let models = options.models.iter().chain([&tiny]).map(|path| path.as_os_str());
-    let inference = cargo_bench("inference", options.quick, &models.collect::<Vec<_>>())?;
-    let table = inference_table(workspace, &inference, &tiny, &options.models, peak, peer)?;
+    let models: Vec<_> = options.models.iter().chain([&tiny, &tiny8, &default8]).cloned().collect();
+    let arguments: Vec<_> = models.iter().map(|path| path.as_os_str()).collect();
+    let inference = cargo_bench("inference", options.quick, &arguments)?;
+    let table = inference_table(workspace, &inference, &models, peak, peer)?;
     Ok(Peers { markdown: report(&ways, &table, peak), python_clip_ms: ways[0].clip_ms() })
 }
 
@@ -178,8 +187,7 @@ fn report(ways: &[Way], inference: &Table, peak: f64) -> String {
 fn inference_table(
     workspace: &Workspace,
     said: &str,
-    tiny: &Path,
-    others: &[PathBuf],
+    models: &[PathBuf],
     peak: f64,
     peer: impl Fn(&[&OsStr]) -> Result<String>,
 ) -> Result<Table> {
@@ -189,8 +197,7 @@ fn inference_table(
     let measured = read.first().context("the benchmark has no table")?;
     let times = measured.numbers("ms a window");
     for (row, ms) in measured.rows.iter().zip(times) {
-        let onnx = std::iter::once(tiny).chain(others.iter().map(PathBuf::as_path));
-        let onnx = onnx.map(|path| path.with_extension("onnx"));
+        let onnx = models.iter().map(|path| path.with_extension("onnx"));
         let default = workspace.root.join("models").join(format!("{}.onnx", row[0]));
         let path = std::iter::once(default)
             .chain(onnx)
