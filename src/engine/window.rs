@@ -1,5 +1,7 @@
 //! Frames to windows, never across a gap.
 
+use std::collections::VecDeque;
+
 use crate::detect::{Speech, SpeechGate};
 use crate::model::Manifest;
 use crate::rt::{FrameTag, Item};
@@ -29,8 +31,8 @@ pub struct WindowAssembler {
     frames: usize,
     hop: u64,
     gate: SpeechGate,
-    /// Frames held without a gap: bands and levels.
-    bands: Vec<f32>,
+    /// Frames held without a gap, a window's at most: bands and levels.
+    bands: VecDeque<f32>,
     levels: Vec<f32>,
     /// Tag that the next frame must have to follow on.
     next: FrameTag,
@@ -54,8 +56,8 @@ impl WindowAssembler {
             frames,
             hop: hop as u64,
             gate: SpeechGate::new(manifest.gate, &manifest.front_end),
-            bands: Vec::with_capacity((frames + hop) * n_bands),
-            levels: Vec::with_capacity(frames + hop),
+            bands: VecDeque::with_capacity(frames * n_bands),
+            levels: Vec::with_capacity(frames),
             next: FrameTag::default(),
             start: 0,
             covered: 0,
@@ -72,7 +74,12 @@ impl WindowAssembler {
         match item {
             Item::Frame(tag) => {
                 self.follow(tag);
-                self.bands.extend_from_slice(bands);
+                // A window's length is kept: the last window of a stream is taken back from its end.
+                if self.levels.len() == self.frames {
+                    self.bands.drain(..self.n_bands);
+                    self.levels.remove(0);
+                }
+                self.bands.extend(bands);
                 self.levels.push(self.gate.level(bands));
                 self.next.index += 1;
                 None
@@ -108,10 +115,6 @@ impl WindowAssembler {
         }
         let window = self.cut(self.start);
         self.start += self.hop;
-        // Keep a window's length: the last window of a stream is taken back from its end.
-        let surplus = self.levels.len().saturating_sub(self.frames);
-        self.bands.drain(..surplus * self.n_bands);
-        self.levels.drain(..surplus);
         Some(window)
     }
 
@@ -177,8 +180,8 @@ impl WindowAssembler {
         let new = end.saturating_sub(self.covered.max(start)) as usize;
         let speech = self.gate.speech(&self.levels[from..to], new);
         self.covered = end;
-        let bands = &self.bands[from * self.n_bands..to * self.n_bands];
-        let bands = bands.iter().copied().cycle().take(self.frames * self.n_bands).collect();
+        let bands = self.bands.range(from * self.n_bands..to * self.n_bands);
+        let bands = bands.copied().cycle().take(self.frames * self.n_bands).collect();
         Window {
             bands,
             speech,

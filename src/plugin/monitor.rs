@@ -37,11 +37,10 @@ pub struct Strip {
     pub n_mels: usize,
     /// Frames a second.
     pub frame_rate: f64,
-    /// dB values of at most a window's frames, oldest first, `n_mels` each, lowest band first.
-    pub bands: VecDeque<f32>,
-    /// Level that is drawn brightest, dB.
-    pub reference_db: f32,
-    /// Levels so far below it and less are drawn darkest, dB.
+    /// At most a window's frames, oldest first, `n_mels` each, lowest band first: 255 is as loud as the
+    /// picture goes, 0 is `range_db` below and less.
+    pub levels: VecDeque<u8>,
+    /// From brightest to darkest, dB.
     pub range_db: f32,
     /// Frames received since the plugin began; a change means a new picture.
     pub received: u64,

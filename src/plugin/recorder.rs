@@ -12,6 +12,9 @@ use crate::model::{Manifest, Reference};
 pub struct Recorder {
     monitor: Arc<Monitor>,
     log: Option<LogSender>,
+    /// What is drawn brightest, and how far below it what is drawn darkest, dB.
+    reference_db: f32,
+    range_db: f32,
     /// Values that the strip holds at most.
     capacity: usize,
     session: u32,
@@ -37,15 +40,24 @@ impl Recorder {
         display.strip = Strip {
             n_mels,
             frame_rate: manifest.front_end.frame_rate(),
-            reference_db,
             range_db: manifest.image.range_db,
             received: received + 1,
-            bands: VecDeque::with_capacity(capacity),
+            levels: VecDeque::with_capacity(capacity),
         };
         display.status = Status { model: title, ..Status::default() };
         let heard_before_s = display.points.back().map_or(0.0, |point| point.heard_s);
         drop(display);
-        Self { monitor, log, capacity, session: 0, heard_before_s, heard_s: heard_before_s, fresh: true }
+        Self {
+            monitor,
+            log,
+            reference_db,
+            range_db: manifest.image.range_db.max(1.0),
+            capacity,
+            session: 0,
+            heard_before_s,
+            heard_s: heard_before_s,
+            fresh: true,
+        }
     }
 }
 
@@ -54,9 +66,10 @@ impl Observer for Recorder {
         let strip = &mut self.monitor.lock().strip;
         // The first bank is a picture by itself.
         let bands = &bands[..strip.n_mels.min(bands.len())];
-        let surplus = (strip.bands.len() + bands.len()).saturating_sub(self.capacity);
-        strip.bands.drain(..surplus.min(strip.bands.len()));
-        strip.bands.extend(bands);
+        let surplus = (strip.levels.len() + bands.len()).saturating_sub(self.capacity);
+        strip.levels.drain(..surplus.min(strip.levels.len()));
+        let level = |db: &f32| level(*db, self.reference_db, self.range_db);
+        strip.levels.extend(bands.iter().map(level));
         strip.received += 1;
     }
 
@@ -92,5 +105,23 @@ impl Observer for Recorder {
         display.status.engine = status.engine.clone().unwrap_or_default();
         display.status.note = status.note.clone();
         display.status.error = status.error.as_ref().map(ToString::to_string);
+    }
+}
+
+/// A band of the strip: 255 for the reference and more, 0 for `range_db` below it and less.
+fn level(db: f32, reference_db: f32, range_db: f32) -> u8 {
+    // `as` takes what is out of range to its ends, and NaN to 0.
+    (255.0 * (1.0 + (db - reference_db) / range_db)) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strip_holds_what_is_within_range() {
+        let levels = [-80.0, 0.0, f32::NAN, -200.0, 60.0, -40.0].map(|db| level(db, 0.0, 80.0));
+        assert_eq!(levels, [0, 255, 0, 0, 255, 127]);
+        assert_eq!(level(-30.0, -20.0, 40.0), 191);
     }
 }

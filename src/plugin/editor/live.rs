@@ -40,10 +40,10 @@ impl Live {
         }
         let frames = self.strip.received != display.strip.received;
         if frames {
-            let mut bands = std::mem::take(&mut self.strip.bands);
-            bands.clone_from(&display.strip.bands);
-            let Strip { n_mels, frame_rate, reference_db, range_db, received, .. } = display.strip;
-            self.strip = Strip { n_mels, frame_rate, bands, reference_db, range_db, received };
+            let mut levels = std::mem::take(&mut self.strip.levels);
+            levels.clone_from(&display.strip.levels);
+            let Strip { n_mels, frame_rate, range_db, received, .. } = display.strip;
+            self.strip = Strip { n_mels, frame_rate, levels, range_db, received };
         }
         let points = self.copy_points(&display.points);
         drop(display);

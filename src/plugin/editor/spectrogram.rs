@@ -62,7 +62,7 @@ impl Spectrogram {
 }
 
 fn duration(strip: &Strip) -> f64 {
-    let frames = strip.bands.len().checked_div(strip.n_mels).unwrap_or(0);
+    let frames = strip.levels.len().checked_div(strip.n_mels).unwrap_or(0);
     if strip.frame_rate > 0.0 { frames as f64 / strip.frame_rate } else { 0.0 }
 }
 
@@ -99,20 +99,16 @@ fn axes(painter: &Painter, inner: Rect, plot: Rect, strip: &Strip, seconds: f64)
 
 /// The strip as an image, time to the right, low bands at the bottom; `None` if there is nothing.
 fn picture(strip: &Strip) -> Option<ColorImage> {
-    let frames = strip.bands.len().checked_div(strip.n_mels)?;
+    let frames = strip.levels.len().checked_div(strip.n_mels)?;
     // A texture's side is limited; a window has some hundred frames.
     if frames == 0 || frames > 4096 || strip.n_mels > 4096 {
         return None;
     }
     let table: [Color32; 256] = std::array::from_fn(|i| colour(i as f32 / 255.0));
-    let range = strip.range_db.max(1.0);
     let mut pixels = vec![Color32::BLACK; frames * strip.n_mels];
-    for (i, db) in strip.bands.iter().take(pixels.len()).enumerate() {
+    for (i, level) in strip.levels.iter().take(pixels.len()).enumerate() {
         let (frame, band) = (i / strip.n_mels, i % strip.n_mels);
-        let level = 1.0 + (db - strip.reference_db) / range;
-        // `as` takes NaN to 0.
-        let entry = (255.0 * level.clamp(0.0, 1.0)) as usize;
-        pixels[(strip.n_mels - 1 - band) * frames + frame] = table[entry.min(255)];
+        pixels[(strip.n_mels - 1 - band) * frames + frame] = table[usize::from(*level)];
     }
     Some(ColorImage::new([frames, strip.n_mels], pixels))
 }
@@ -129,9 +125,8 @@ mod tests {
 
     #[test]
     fn loud_is_bright_and_low_is_at_the_bottom() {
-        let bands = [-80.0, 0.0, f32::NAN, -200.0, 60.0, -40.0].into();
-        let strip =
-            Strip { n_mels: 2, frame_rate: 100.0, bands, reference_db: 0.0, range_db: 80.0, received: 3 };
+        let levels = [0, 255, 0, 0, 255, 127].into();
+        let strip = Strip { n_mels: 2, frame_rate: 100.0, levels, range_db: 80.0, received: 3 };
         let image = picture(&strip).expect("a picture");
         assert_eq!(image.size, [3, 2]);
         let (dark, bright) = (colour(0.0), colour(1.0));

@@ -138,8 +138,7 @@ fn display(reading: Reading, alert: Alert) -> Display {
     display.strip = Strip {
         n_mels: 64,
         frame_rate: 100.0,
-        bands: vec![-20.0; 64 * 200].into(),
-        reference_db: 0.0,
+        levels: vec![191; 64 * 200].into(),
         range_db: 80.0,
         received: 1,
     };
