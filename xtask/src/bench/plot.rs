@@ -100,7 +100,7 @@ fn lines(area: &Area, title: &str, series: &[Line]) -> Result<(), Problem> {
         .margin(16)
         .x_label_area_size(28)
         .y_label_area_size(48)
-        .build_cartesian_2d((0.9 * left..1.1 * right).log_scale(), 0.0..1.1 * top)?;
+        .build_cartesian_2d((0.9 * left..1.1 * right).log_scale(), 0.0..1.4 * top)?; // room for the legend
     chart
         .configure_mesh()
         .axis_style(MUTED)
