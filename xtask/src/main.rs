@@ -44,7 +44,7 @@ Usage: cargo xtask COMMAND [ARGS…]
                     can be had here; a table says what was seen
   bench [--peers] [--quick] [--model MANIFEST]… [--out DIR] [--readme]
                     what everything costs: docs/bench.md and docs/bench.svg (or in DIR); --peers beside
-                    the published Python path, --readme into the README as well; ten minutes
+                    the published Python path, --readme into the README as well; 15 minutes
   soak [--hours H]  24 h (or H) of generated speech through `bonafide listen`, as fast as it goes:
                     memory every hour, and no window lost
   soak --streams N [--seconds S]
