@@ -47,7 +47,7 @@ fn a_voice_that_the_sound_card_hears_is_judged() {
 
     let voice = common::speech_like(48_000, 5.0, 1);
     let deadline = Instant::now() + Duration::from_secs(40);
-    let judged = |record: &Value| record["type"] == "window" && record["state"] == "scored";
+    let judged = |record: &Value| record["record"] == "window" && record["state"] == "scored";
     while !records(&log).iter().any(judged) {
         let ended = program.try_wait().unwrap();
         let said = || fs::read_to_string(&errors).unwrap();
