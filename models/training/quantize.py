@@ -11,7 +11,6 @@ may replace the model, `bonafide eval --model WORK/M-int8.toml` says.  onnxrunti
 
 import argparse
 import hashlib
-import re
 import tempfile
 import time
 import tomllib
@@ -23,6 +22,7 @@ from onnxruntime.quantization import (CalibrationDataReader, QuantFormat, QuantT
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 import export
+from run import with_values
 
 
 class Images(CalibrationDataReader):
@@ -33,27 +33,23 @@ class Images(CalibrationDataReader):
         return next(self.left, None)
 
 
-def write_manifest(manifest, name, onnx):
+def write_manifest(manifest, onnx):
     """The float32 model's manifest for another file: calibration, threshold and front end stay."""
-    text = manifest.read_text()
-    values = dict(name=name, file=onnx.name, sha256=hashlib.sha256(onnx.read_bytes()).hexdigest())
-    for key, value in values.items():
-        text, count = re.subn(rf"^{key} = .*$", f'{key} = "{value}"', text, count=1, flags=re.MULTILINE)
-        if count != 1:
-            raise SystemExit(f"{manifest} has no line `{key} = …`")
-    onnx.with_suffix(".toml").write_text(text)
+    values = dict(name=onnx.stem, file=onnx.name, sha256=hashlib.sha256(onnx.read_bytes()).hexdigest())
+    quoted = {key: f'"{value}"' for key, value in values.items()}
+    onnx.with_suffix(".toml").write_text(with_values(manifest, quoted))
 
 
 def measure(path, images, slope):
-    """(log-likelihood ratios less their offset, nats; median of a window's ms)."""
-    run, each, llr = export.session(path), [], []
+    """(slope times the difference of the two logits, nats; median of a window's ms)."""
+    run, each, found = export.session(path), [], []
     name = run.get_inputs()[0].name
     for image in images:
         begun = time.process_time()
-        bonafide, spoof = run.run(None, {name: image[None]})[0][0]
+        first, second = run.run(None, {name: image[None]})[0][0]
         each.append(time.process_time() - begun)
-        llr.append(slope * (spoof - bonafide))
-    return np.array(llr), 1000 * float(np.median(each))
+        found.append(slope * (second - first))
+    return np.array(found), 1000 * float(np.median(each))
 
 
 def main():
@@ -67,8 +63,6 @@ def main():
     images = np.load(args.images)
     name = export.session(source).get_inputs()[0].name
     slope = manifest.get("calibration", {}).get("slope", 1.0)
-    if manifest["output"]["labels"][0] in ("spoof", "fake"):
-        slope = -slope
     args.out.mkdir(parents=True, exist_ok=True)
     static = args.out / f"{args.model.stem}-int8.onnx"
     dynamic = args.out / f"{args.model.stem}-int8-dynamic.onnx"
@@ -80,12 +74,13 @@ def main():
                         reduce_range=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
                         op_types_to_quantize=["Conv", "Gemm"])
         quantize_dynamic(ready, dynamic, per_channel=True, weight_type=QuantType.QInt8)
-    expected, _ = measure(source, images, slope)
+    for path in (static, dynamic):
+        write_manifest(args.model, path)
+    paths = (source, static, dynamic)
+    measured = [measure(path, images, slope) for path in paths]
+    expected, _ = measured[0]
     print(f"{len(images)} windows{'':22}  MB  ms a window  nats apart: mean, largest")
-    for path in (source, static, dynamic):
-        if path != source:
-            write_manifest(args.model, path.stem, path)
-        llr, ms = measure(path, images, slope)
+    for path, (llr, ms) in zip(paths, measured):
         apart = np.abs(llr - expected)
         print(f"{path.stem:32} {path.stat().st_size / 1e6:5.1f}  {ms:11.2f}  "
               f"{apart.mean():16.3f}, {apart.max():7.3f}")

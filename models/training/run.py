@@ -94,19 +94,24 @@ def run(command, args):
     return printed.stdout
 
 
+def with_values(manifest, values):
+    """The text of a manifest with other values (as TOML writes them) for keys that it has once each."""
+    text = manifest.read_text()
+    for key, value in values.items():
+        text, count = re.subn(rf"^{key} = .*$", f"{key} = {value.strip()}", text, flags=re.MULTILINE)
+        if count != 1:
+            raise SystemExit(f"{manifest} has {count} lines `{key} = …`, not one")
+    return text
+
+
 def write_manifest(printed, out):
     """The manifest of that name in models/ with the values that export.py printed; the committee, which
     only teaches, has none."""
     form = HERE / ".." / out.name
     if not form.exists():
         return
-    text = form.read_text()
-    for key, value in re.findall(r"^(sha256|mean|std|slope|offset) = ([^#\n]+)", printed,
-                                 re.MULTILINE):
-        text, count = re.subn(rf"^{key} = .*$", f"{key} = {value.strip()}", text, flags=re.MULTILINE)
-        if count != 1:
-            raise SystemExit(f"models/{out.name} has {count} lines `{key} = …`, not one")
-    out.write_text(text)
+    values = re.findall(r"^(sha256|mean|std|slope|offset) = ([^#\n]+)", printed, re.MULTILINE)
+    out.write_text(with_values(form, dict(values)))
 
 
 def main():
