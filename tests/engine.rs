@@ -23,8 +23,11 @@ fn default_model() -> Arc<Model> {
 /// The default model with another manifest: the scores mean nothing, the path is the same.
 fn other_model() -> Arc<Model> {
     let text = include_str!("../models/bonafide-small.toml").replace("frames = 200", "frames = 100");
-    let text = text.replace("[image]", "[image]\nresize = { height = 256, width = 200 }");
-    Model::from_parts("other", &text, default_model().onnx.to_vec()).unwrap()
+    let model = default_model();
+    let [_, _, height, width] = model.manifest.input_shape();
+    let text =
+        text.replace("[image]", &format!("[image]\nresize = {{ height = {height}, width = {width} }}"));
+    Model::from_parts("other", &text, model.onnx.to_vec()).unwrap()
 }
 
 fn offline(model: &Arc<Model>, rate: f64, sound: &[Vec<f32>]) -> Vec<WindowScore> {

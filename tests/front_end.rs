@@ -2,7 +2,9 @@
 
 mod common;
 
-use bonafide::dsp::{ChannelChoice, FrontEnd, LogMel, MelNorm, MelScale, Padding, Resampler, SecondBank};
+use bonafide::dsp::{
+    ChannelChoice, Flatness, FrontEnd, LogMel, MelNorm, MelScale, Padding, Resampler, SecondBank,
+};
 use bonafide::engine::{StreamConfig, StreamProcessor};
 use bonafide::rt::{FrameConsumer, FrameTag, Item};
 use common::{front_end, noise, sine, speech_like, vectors};
@@ -78,6 +80,45 @@ fn equals_librosa() {
             assert!(worst <= 1e-3, "{signal}, {name}: {worst} dB apart");
         }
     }
+}
+
+/// As `librosa_vectors.py` computes it from `librosa.stft`, whose windows and products are as exact as ours;
+/// 1e-3 dB for the same reason as above.
+#[test]
+fn flatness_equals_its_definition() {
+    let vectors = vectors("librosa.npz");
+    for signal in ["sines", "sweep", "noise", "speech_like"] {
+        let samples = &vectors[&format!("{signal}/y")];
+        let (expected, found) = (&vectors[&format!("{signal}/flatness")], frames(&with_flatness(), samples));
+        assert_eq!(expected.len(), found.len() * 64);
+        let found = found.iter().flat_map(|frame| &frame[128..]);
+        let worst = found.zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max);
+        assert!(worst <= 1e-3, "{signal}: {worst} dB apart");
+    }
+}
+
+/// No microphone and no equaliser's gain shows, and what is steady is near 0 dB, what comes in pulses far
+/// below.
+#[test]
+fn flatness_hears_pulses_and_no_gain() {
+    let mean = |samples: &[f32]| {
+        let values: Vec<f32> =
+            frames(&with_flatness(), samples)[5..90].iter().flat_map(|f| f[128..].to_vec()).collect();
+        values.iter().sum::<f32>() / values.len() as f32
+    };
+    let hiss = noise(16_000, 4);
+    let pulses: Vec<f32> =
+        (0..16_000).map(|i| 0.001 * hiss[i] + if i % 160 == 40 { 0.5 } else { 0.0 }).collect();
+    let softer: Vec<f32> = pulses.iter().map(|x| x * 0.1).collect();
+    let (tone, noise, buzz) =
+        (mean(&sine(1_000.0, 16_000.0, 16_000)), mean(&noise(16_000, 3)), mean(&pulses));
+    assert!(tone > -0.1 && (-2.5..-1.2).contains(&noise) && buzz < -8.0, "{tone} {noise} {buzz}");
+    assert!((mean(&softer) - buzz).abs() < 0.01);
+}
+
+fn with_flatness() -> FrontEnd {
+    let flatness = Flatness { n_fft: 128, hop: 32, parts: 5 };
+    FrontEnd { flatness: Some(flatness), ..named_front_end("linear") }
 }
 
 fn resampled(host_rate: f64, samples: &[f32]) -> Vec<f32> {
@@ -276,6 +317,10 @@ fn second_bank_stands_beside_the_first() {
     }
 }
 
+fn with_parts(n_fft: usize, hop: usize, parts: usize) -> FrontEnd {
+    FrontEnd { flatness: Some(Flatness { n_fft, hop, parts }), ..named_front_end("linear") }
+}
+
 fn with_second(n_fft: usize, win_length: usize, n_mels: usize) -> FrontEnd {
     let second = SecondBank { n_fft, win_length, n_mels, mel_scale: MelScale::Linear };
     FrontEnd { second: Some(second), ..front_end() }
@@ -299,6 +344,12 @@ fn front_ends_out_of_range_are_errors() {
         with_second(511, 400, 128),
         with_second(512, 513, 128),
         with_second(512, 400, 0),
+        with_parts(14, 8, 5),
+        with_parts(129, 32, 5),
+        with_parts(128, 0, 5),
+        with_parts(128, 129, 5),
+        with_parts(128, 32, 1),
+        with_parts(128, 128, 5),
     ];
     for spec in bad {
         assert!(LogMel::new(&spec).is_err(), "{spec:?}");

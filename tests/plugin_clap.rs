@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bonafide::rt::State;
 use clack_extensions::params::ParamInfoFlags;
 use clap_host::{Host, Said, Transport};
-use common::{noise, scanned, speech_like, thousandths};
+use common::{noise, scanned, speech_in_rising_noise, speech_like, thousandths};
 
 const OFF: f64 = 0.0;
 const METER: f64 = 1.0;
@@ -166,7 +166,7 @@ fn modes_say_what_they_promise() {
         host.set(id, mode);
         host.transport = Some(Transport { playing, seconds: 10.0 });
         host.start(48_000.0);
-        let mut said = play(&mut host, &voice(48_000), 512);
+        let mut said = play(&mut host, &speech_in_rising_noise(48_000, 5.3, 1), 512);
         host.transport = Some(Transport { playing: false, seconds: 20.0 });
         said.extend(linger(&mut host));
         let lanes = [host.id("Score Lane"), host.id("Alert Lane")];

@@ -38,10 +38,11 @@ CODECS = {
     "aac-32": (1, 16000, "m4a", ["-c:a", "aac", "-b:a", "32k"]),
     "aac-64": (2, 24000, "m4a", ["-c:a", "aac", "-b:a", "64k"]),
     "vorbis": (1, 22050, "ogg", ["-c:a", "libvorbis", "-q:a", "1"]),
-    "opus-12": (3, 16000, "opus", ["-c:a", "libopus", "-b:a", "12k"]),
+    "opus-8": (2, 8000, "opus", ["-c:a", "libopus", "-b:a", "8k"]),
+    "opus-12": (4, 16000, "opus", ["-c:a", "libopus", "-b:a", "12k"]),
     "opus-20": (2, 24000, "opus", ["-c:a", "libopus", "-b:a", "20k"]),
     "opus-32": (2, 48000, "opus", ["-c:a", "libopus", "-b:a", "32k"]),
-    "gsm": (3, 8000, "gsm", ["-c:a", "libgsm"]),
+    "gsm": (5, 8000, "gsm", ["-c:a", "libgsm"]),
     "speex": (1, 16000, "ogg", ["-c:a", "libspeex", "-b:a", "20k"]),
 }
 
@@ -156,7 +157,7 @@ def degrade(x, rng, noises, rooms):
         x = share * wet * rms(x) / rms(wet) + (1 - share) * x
     if rng.random() < 0.35:
         x = filtered(x, rng, False)  # the microphone
-    if rng.random() < 0.08:
+    if rng.random() < 0.12:
         x = clipped(x, rng)
     if rng.random() < 0.6:
         kind = rng.random()
@@ -166,7 +167,7 @@ def degrade(x, rng, noises, rooms):
             noise = music(len(x), rng)
         else:
             noise = fit(noises[rng.integers(len(noises))], len(x), rng)
-        snr = rng.uniform(3, 35)
+        snr = rng.uniform(0, 30)
         x = x + noise * (rms(x) / rms(noise) * 10 ** (-snr / 20))
     kind = rng.random()
     if kind < 0.35:
@@ -177,7 +178,7 @@ def degrade(x, rng, noises, rooms):
     elif kind < 0.6:
         x = companded(x.astype(np.float32), str(rng.choice(["mu", "a"])))
     codec = ""
-    if rng.random() < 0.45:
+    if rng.random() < 0.6:
         chance = np.array([c[0] for c in CODECS.values()], float)
         codec = str(rng.choice(list(CODECS), p=chance / chance.sum()))
     return x, codec

@@ -2,13 +2,14 @@
 
 A feature folder is written by `bonafide features LIST.csv --root DIR -o FOLDER` (the Rust front
 end, the same code that runs in the plugin) and holds
-  frames.npy  float16 [total frames, 256]: band levels in dB, a row per 10 ms: 128 mel bands of a
-              long window, then 128 bands of one width of a short one, each lowest band first;
+  frames.npy  float16 [total frames, 320], dB, a row per 10 ms: levels of 128 mel bands of a long window
+              and of 128 bands of one width of a short one, then the flatness of 64 bins (how evenly the
+              power of each is spread over the frame: 0 is steady), each lowest first;
   speech.npy  float16 [total frames]: seconds of speech in the 2-s window that starts there;
   index.csv   path, first_frame, frames.
-A network looks at one of these banks or at both.  A window is 200 frames; a shorter clip is repeated.  The
-image that a network sees is x = clip(dB - max dB of the window in that bank, -80, 0) / 80 + 1, then
-(x - MEAN) / STD, as [1, 128 a bank, 200].
+A network looks at one or several of these.  A window is
+200 frames; a shorter clip is repeated.  The image that a network sees is x = clip(dB - max dB of the window
+in that bank, -80, 0) / 80 + 1, then (x - MEAN) / STD, as [1, rows, 200]; the maximum of flatness is 0.
 """
 
 import csv
@@ -17,8 +18,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-BANDS, WINDOW, HOP = 128, 200, 50  # bands of a bank; frames a window; frames between evaluation windows
-BANKS = {"mel": slice(0, BANDS), "linear": slice(BANDS, 2 * BANDS), "both": slice(0, 2 * BANDS)}
+BANDS, BINS = 128, 64  # bands of a bank, bins of the flatness
+WINDOW, HOP = 200, 50  # frames a window, frames between evaluation windows
+BANKS = {"mel": slice(0, BANDS), "linear": slice(BANDS, 2 * BANDS), "both": slice(0, 2 * BANDS),
+         "fine": slice(BANDS, 2 * BANDS + BINS)}  # fine: bands of one width, and flatness
 MIN_SPEECH = 0.5  # seconds of speech that a training window needs
 LOG_DB = 0.2302585  # natural logarithm of a power ratio, per dB
 SNR = (0, 30)  # dB, of what is mixed in
@@ -54,19 +57,20 @@ def read_manifest(work):
 
 
 class Features:
-    """One bank of a feature folder, in memory (about 2 GB for 8 copies)."""
+    """One bank of a feature folder, by name or by its columns, in memory (about 2 GB for 8 copies)."""
 
     def __init__(self, folder, bank):
         folder = Path(folder)
         frames = np.load(folder / "frames.npy", mmap_mode="r")
-        self.frames = np.array(frames[:, BANKS[bank]])  # in memory: windows are read at random
+        columns = BANKS[bank] if isinstance(bank, str) else bank
+        self.frames = np.array(frames[:, columns])  # in memory: windows are read at random
         self.speech = np.load(folder / "speech.npy").astype(np.float32)
         with open(folder / "index.csv", newline="") as f:
             self.index = {r["path"]: (int(r["first_frame"]), int(r["frames"]))
                           for r in csv.DictReader(f)}
 
     def window(self, path, start):
-        """float32 [200, BANDS a bank] in dB from frame `start` of the clip."""
+        """float32 [200, rows] in dB from frame `start` of the clip."""
         first, count = self.index[path]
         if count >= WINDOW:
             return self.frames[first + start:first + start + WINDOW].astype(np.float32)
@@ -80,7 +84,7 @@ class Features:
         return int(rng.choice(starts)) if len(starts) else None
 
     def random_windows(self, count, rng):
-        """Windows from anywhere: dB [count, 200, BANDS a bank] (torch)."""
+        """Windows from anywhere: dB [count, 200, rows] (torch)."""
         paths = list(self.index)
         chosen = [paths[i] for i in rng.integers(len(paths), size=count)]
         starts = [rng.integers(max(1, self.index[p][1] - WINDOW + 1)) for p in chosen]
@@ -94,9 +98,10 @@ class Features:
 
 
 def image(db):
-    """dB [N, 200, BANDS a bank] -> normalised images [N, 1, BANDS a bank, 200] (torch float32)."""
-    x = each_bank(lambda db: db - db.amax((1, 2), keepdim=True), db)
-    x = x.clamp(-80, 0) / 80 + 1
+    """dB [N, 200, rows] -> normalised images [N, 1, rows, 200] (torch float32)."""
+    levels, flatness = parts(db)
+    levels = each_bank(lambda db: db - db.amax((1, 2), keepdim=True), levels)
+    x = torch.cat([levels, flatness], 2).clamp(-80, 0) / 80 + 1
     return ((x - MEAN) / STD).transpose(1, 2).unsqueeze(1).contiguous()
 
 
@@ -158,7 +163,7 @@ class Sampler:
         raise RuntimeError("no training window with speech")
 
     def batch(self, size):
-        """dB [size, 200, BANDS a bank], labels [size] (0 bona fide, 1 spoof), generator tags (-1 real),
+        """dB [size, 200, rows], labels [size] (0 bona fide, 1 spoof), generator tags (-1 real),
         the committee's opinions (logit differences, NaN where it has none)."""
         labels = np.arange(size) % 2
         chance = np.array([b[0] for b in self.both])
@@ -171,6 +176,11 @@ class Sampler:
             pairs += [self.one(0, groups), self.one(1, groups)]
         return (torch.from_numpy(np.stack([p[0] for p in pairs])), torch.from_numpy(labels),
                 torch.tensor([p[1] for p in pairs]), torch.tensor([p[2] for p in pairs]))
+
+
+def parts(db):
+    """Levels [N, T, BANDS a bank] and flatness [N, T, BINS or none] of dB [N, T, rows]."""
+    return db.split([db.shape[2] // BANDS * BANDS, db.shape[2] % BANDS], 2)
 
 
 def warp(db, factor):
@@ -191,8 +201,8 @@ def each_bank(function, *arrays):
 
 
 def mixed(db, noise, snr):
-    """Speech and noise, both dB [N, T, BANDS a bank], at `snr` dB [N, 1, 1]: powers add, phases are
-    taken to be unrelated."""
+    """Speech and noise, both dB [N, T, rows], at `snr` dB [N, 1, 1]: powers add, phases are taken to be
+    unrelated; in the flatness, each weighs as much as its power in those bands of one width."""
     def power(x):  # mean power of the window, dB
         return torch.logsumexp(x.flatten(1) * LOG_DB, 1).view(-1, 1, 1) / LOG_DB
 
@@ -200,41 +210,53 @@ def mixed(db, noise, snr):
         noise = noise + (power(db) - power(noise) - snr)
         return torch.logaddexp(db * LOG_DB, noise * LOG_DB) / LOG_DB
 
-    return each_bank(one, db, noise)
+    def of_bins(levels):  # two bands each, natural logarithm of power
+        return (levels[..., -BANDS:] * LOG_DB).unflatten(2, (BINS, -1)).logsumexp(3)
+
+    (speech, flatness), (noise, other) = parts(db), parts(noise)
+    both = each_bank(one, speech, noise)
+    if flatness.shape[2]:
+        share = (of_bins(speech) - of_bins(both)).exp()
+        flatness = share * flatness + (1 - share) * other
+    return torch.cat([both, flatness], 2)
 
 
 def degrade_features(db, bank, noise, g, strength=1.0, noisy=0.0):
-    """Cheap degradations of dB [N, 200, BANDS a bank] on the fly, the same in each bank; noise:
-    windows to mix in; g: torch.Generator; strength 0..1 scales how often they happen, `noisy` is the
-    share with noise."""
-    n, hz = db.shape[0], HZ[bank]
+    """Cheap degradations of levels [N, 200, BANDS a bank] on the fly, the same in each bank; noise: windows to mix
+    in; g: torch.Generator; strength 0..1 scales how often they happen, `noisy` is the share with noise."""
+    n, hz, db = db.shape[0], HZ[bank], db.clone()
 
     def uniform(low, high, *shape):
         return low + (high - low) * torch.rand(*shape, generator=g)
 
-    def chance(p):
-        return (torch.rand(n, 1, 1, generator=g) < p * strength).float()
+    def chosen(p):
+        """Numbers of the windows that something happens to."""
+        return torch.nonzero(torch.rand(n, generator=g) < p).flatten()
 
-    loud = (torch.rand(n, 1, 1, generator=g) < noisy).float()
-    db = mixed(db, noise, uniform(*SNR, n, 1, 1)) * loud + db * (1 - loud)
-    knots = torch.randn(n, 7, generator=g) * uniform(0, 4, n, 1)  # equaliser, dB, a knot an octave
+    some = chosen(noisy)
+    db[some] = mixed(db[some], noise[some], uniform(*SNR, len(some), 1, 1))
+    some = chosen(0.5 * strength)
+    knots = torch.randn(len(some), 7, generator=g) * uniform(0, 4, len(some), 1)  # equaliser, dB, a knot an octave
     octave = (torch.log2(hz.clamp(min=62.5) / 62.5) * 6 / 7).clamp(0, 5.999)
     low, share = octave.long(), octave - octave.long()
-    curve = knots[:, low] * (1 - share) + knots[:, low + 1] * share
-    db = db + curve.unsqueeze(1) * chance(0.5)
+    db[some] += (knots[:, low] * (1 - share) + knots[:, low + 1] * share).unsqueeze(1)
     if bank != "mel":  # another speaker's formants; on mel bands it did harm
-        stretch = 1 + uniform(-0.08, 0.08, n, 1, 1) * chance(1.5)
-        db = torch.cat([db[..., :-BANDS], warp(db[..., -BANDS:], stretch)], 2)
-    above = ((hz - uniform(3400, 8000, n, 1, 1)) / 200).clamp(0, 1)  # low-pass
-    db = db - above * uniform(20, 80, n, 1, 1) * chance(0.3)
-    depth, slope, use = uniform(35, 100, n, 1, 1), uniform(-15, 10, n, 1, 1), chance(0.5)
+        some = chosen(1.5 * strength)
+        stretch = 1 + uniform(-0.08, 0.08, len(some), 1, 1)
+        db[some, :, -BANDS:] = warp(db[some, :, -BANDS:], stretch)
+    some = chosen(0.3 * strength)
+    above = ((hz - uniform(3400, 8000, len(some), 1, 1)) / 200).clamp(0, 1)  # low-pass
+    db[some] -= above * uniform(20, 80, len(some), 1, 1)
+    some = chosen(0.5 * strength)
+    depth, slope = uniform(35, 100, len(some), 1, 1), uniform(-15, 10, len(some), 1, 1)
 
     def floored(db):
         floor = db.amax((1, 2), keepdim=True) - depth + slope * torch.linspace(-1, 1, BANDS)
         floor = floor + torch.randn(db.shape, generator=g) * 3.5
         return torch.logaddexp(db * LOG_DB, floor * LOG_DB) / LOG_DB
 
-    return each_bank(floored, db) * use + db * (1 - use)
+    db[some] = each_bank(floored, db[some])
+    return db
 
 
 def mask(x, g, bands=16, frames=30, times=2):
@@ -252,7 +274,7 @@ def mask(x, g, bands=16, frames=30, times=2):
 
 
 def evaluation_windows(features, rows):
-    """The evaluation windows with enough speech to be judged: dB [N, 200, BANDS a bank], row number of each
+    """The evaluation windows with enough speech to be judged: dB [N, 200, rows], row number of each
     window [N], seconds of speech in it [N]."""
     db, owner, speech = [], [], []
     for number, row in enumerate(rows):

@@ -3,7 +3,7 @@
     python export.py --work WORK --name small --output WORK/bonafide-small.onnx
     python export.py --work WORK --name a b c --join bonafide-convnext.onnx --output WORK/bonafide-small.onnx
 
-Input `pixel_values` float32 [batch, 1, 128 a bank, 200], output `logits` float32 [batch, 2] ("bonafide",
+Input `pixel_values` float32 [batch, 1, rows, 200], output `logits` float32 [batch, 2] ("bonafide",
 "spoof"); a card or a server takes windows together, the CPU one by one.  The graph is written node by
 node: pointwise convolutions stay Conv 1x1 on NCHW, GELU is one Gelu node, LayerNorm is
 LayerNormalization between two transposes, BatchNorm is folded into the convolution before it.  Checks
@@ -15,6 +15,7 @@ natural-log likelihood ratio ln p(x | spoof) / p(x | bona fide).
 """
 
 import argparse
+import functools
 import hashlib
 import time
 from pathlib import Path
@@ -73,8 +74,8 @@ class Graph:
     def over(self, op, x, axes, keep=0):
         return self.node(op, x, self.constant(np.array(axes, np.int64)), keepdims=keep)
 
-    def rows(self, x, start, end):
-        ends = [self.constant(np.array([n], np.int64)) for n in (start, end, 2)]
+    def part(self, x, start, end, axis=2):
+        ends = [self.constant(np.array([n], np.int64)) for n in (start, end, axis)]
         return self.node("Slice", x, *ends)
 
     def residual(self, x, layer):
@@ -117,6 +118,47 @@ class Graph:
         return self.node("Gemm", pooled, self.constant(head.verdict.weight),
                          self.constant(head.verdict.bias), transB=1)
 
+    def slope(self, x):
+        """Of [N, 1, rows, T]: half of what lies between the frames before and after."""
+        apart = self.node("Sub", self.part(x, 2, 1 << 30, 3), self.part(x, 0, -2, 3))
+        return self.node("Mul", apart, self.constant(np.float32(0.5)))
+
+    def deviation(self, x, loud):
+        """models.Statistics.deviation, of x [N, 1, rows, T] over several choices of frames at once, loud
+        [N, 1, T, choices]: [N, 1, rows, choices]."""
+        count = self.node("Max", self.over("ReduceSum", loud, [2], 1), self.constant(np.float32(1)))
+        x = self.node("Sub", x, self.over("ReduceMean", x, [3], 1))  # small numbers, whose squares are exact
+        mean = self.node("Div", self.node("MatMul", x, loud), count)
+        square = self.node("Div", self.node("MatMul", self.node("Mul", x, x), loud), count)
+        variance = self.node("Sub", square, self.node("Mul", mean, mean))
+        least = self.constant(np.float32(1e-8))
+        return self.node("Sqrt", self.node("Add", self.node("Relu", variance), least))
+
+    def measured(self, x):
+        """models.Statistics.measure."""
+        bands = models.Statistics.BANDS
+        levels, flatness = self.part(x, 0, bands), self.part(x, bands, 1 << 30)
+        level = self.over("ReduceMax", levels, [2], 1)
+        below = self.node("Sub", self.over("ReduceMax", level, [3], 1), level)
+        far = self.constant(np.array(models.Statistics.RANGES, np.float32).reshape(1, 1, -1, 1))
+        loud = self.node("Transpose", self.node("Cast", self.node("Less", below, far), to=TensorProto.FLOAT),
+                         perm=[0, 1, 3, 2])
+        cepstra = self.node("MatMul", self.constant(models.Statistics(1).dct), levels)
+        slopes = self.slope(cepstra)
+        within = {0: loud, 1: self.part(loud, 1, -1), 2: self.part(loud, 2, -2)}
+        of = ((cepstra, 0), (slopes, 1), (self.slope(slopes), 2), (flatness, 0), (self.slope(flatness), 1))
+        found = self.node("Concat", *(self.deviation(y, within[cut]) for y, cut in of), axis=2)
+        return self.node("Flatten", self.node("Transpose", found, perm=[0, 1, 3, 2]))
+
+    def statistics(self, measured, net):
+        x = self.node("Mul", self.node("Sub", measured, self.constant(net.mean)), self.constant(1 / net.scale))
+        far = np.float32(net.FAR)
+        x = self.node("Clip", x, self.constant(-far), self.constant(far))
+        for layer in (net.hidden, net.verdict):
+            x = self.node("Gemm", x, self.constant(layer.weight), self.constant(layer.bias), transB=1)
+            x = self.node("Relu", x) if layer is net.hidden else x
+        return x
+
     def network(self, centred, net):
         x = centred
         if isinstance(net, models.ResNet):
@@ -128,7 +170,6 @@ class Graph:
         for layer in net.stages:
             x = self.layer(x, layer)
         return self.head(x, net.head)
-
 
     def joined(self, x, model):
         """Another network's file as part of this graph, reading x; its output."""
@@ -143,18 +184,30 @@ class Graph:
 
 def to_onnx(committee, join=None):
     g = Graph()
-    image = "pixel_values"
-    x = g.node("Sub", image, g.over("ReduceMean", image, [3], 1))
-    parts = {committee.banks[0]: x}
-    if len(committee.banks) > 1:
-        parts = {bank: g.rows(x, i * data.BANDS, (i + 1) * data.BANDS)
-                 for i, bank in enumerate(committee.banks)}
-    logits = [g.network(parts[member.bank], member) for member in committee.members]
+    image, logits = "pixel_values", []
+    height = committee.columns.stop - committee.columns.start
+
+    @functools.cache  # once for all that look at it
+    def bank(name):
+        rows = committee.rows[name]
+        whole = (rows.start, rows.stop) == (0, height)
+        return image if whole else g.part(image, rows.start, rows.stop)
+
+    @functools.cache
+    def centred(name):
+        return g.node("Sub", bank(name), g.over("ReduceMean", bank(name), [3], 1))
+
+    measured = functools.cache(lambda name: g.measured(bank(name)))
+    for member in committee.members:
+        if isinstance(member, models.Statistics):
+            logits.append(g.statistics(measured(member.bank), member))
+        else:
+            logits.append(g.network(centred(member.bank), member))
     if join is not None:
-        logits.append(g.joined(g.rows(image, 0, data.BANDS), join))
+        logits.append(g.joined(bank("mel"), join))
     g.node("Mean", *logits)
     g.nodes[-1].output[0] = "logits"
-    shape = ["batch", 1, data.BANDS * len(committee.banks), data.WINDOW]
+    shape = ["batch", 1, height, data.WINDOW]
     graph = helper.make_graph(
         g.nodes, "bonafide",
         [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, shape)],
@@ -190,16 +243,13 @@ def main():
     run = session(args.output)
 
     rows = [r for r in data.read_manifest(args.work) if r["split"] == "dev"]
-    clean, noisy = [], []
-    for bank in net.banks:
-        store, noise = (data.Features(args.work / args.features / kind, bank) for kind in ("clean", "noise"))
-        db, owner, speech = data.evaluation_windows(store, rows)
-        rng = np.random.default_rng(0)  # the same noise for each bank
-        snr = torch.from_numpy(rng.uniform(*SNR, (len(db), 1, 1)).astype(np.float32))
-        clean.append(data.image(db))
-        noisy.append(data.image(data.mixed(db, noise.random_windows(len(db), rng), snr)))
+    store, noise = (data.Features(args.work / args.features / kind, net.columns) for kind in ("clean", "noise"))
+    db, owner, speech = data.evaluation_windows(store, rows)
+    rng = np.random.default_rng(0)
+    snr = torch.from_numpy(rng.uniform(*SNR, (len(db), 1, 1)).astype(np.float32))
+    x = data.image(db)
+    noisy = data.image(data.mixed(db, noise.random_windows(len(db), rng), snr))
     labels = np.array([r["label"] == "fake" for r in rows]).astype(int)
-    x, noisy = torch.cat(clean, 2), torch.cat(noisy, 2)
 
     def judged(images):
         return np.concatenate([run.run(None, {"pixel_values": w[None].numpy()})[0] for w in images])

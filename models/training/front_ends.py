@@ -4,8 +4,9 @@
 
 For each filter bank: cepstra (1..40) of the clean clips' loud frames; a support-vector machine on
 their statistics, either with the mean spectrum (mean and deviation of cepstra, deviation of their
-slopes) or without it (deviations only: blind to microphone and equaliser); EER and AUC per file,
-mean over five folds that share no source.  A minute of one core per bank.
+slopes) or without it (deviations only: blind to microphone and equaliser); then the latter of bands of one
+width with the deviations of flatness (src/dsp/flatness.rs) and of its slopes beside it.  EER and AUC per file,
+mean over five folds that share no source.  A minute of one core per row.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import metrics
 RATE, HOP, BANDS, FOLDS = 16000, 160, 128, 5
 BANKS = [("mel", 1024, 1024), ("mel", 512, 400), ("linear", 2048, 2048), ("linear", 1024, 1024),
          ("linear", 512, 400), ("linear", 512, 256)]
+FLATNESS = [(64, 16, 10), (128, 32, 5), (256, 32, 5)]  # FFT of a part, step between parts, parts
 
 
 def bank(scale, n_fft):
@@ -51,6 +53,20 @@ def statistics(y, filters, n_fft, win):
     return np.concatenate([cepstra.mean(0), *deviations, *deviations, np.gradient(slope, axis=0).std(0)])
 
 
+def flatness_statistics(y, n_fft, hop, parts):
+    """[2 * n_fft / 2]: deviations of each bin's flatness, in dB, and of its slopes."""
+    ahead = parts * hop
+    power = np.abs(librosa.stft(np.pad(y, ahead), n_fft=n_fft, hop_length=hop)[1:]).T ** 2
+    at = (np.arange(0, len(y), HOP)[:, None] + ahead + (np.arange(parts) - (parts - 1) / 2) * hop) / hop
+    power = power[at.astype(int)]
+    mean = power.mean(1)
+    power += 1e-6 * mean.max(1)[:, None, None] + 1e-10
+    values = 10 * (np.log10(power).mean(1) - np.log10(power.mean(1)))
+    loud = 10 * np.log10(mean.max(1) + 1e-10)
+    values = values[loud > loud.max() - 40]
+    return np.concatenate([values.std(0), np.gradient(values, axis=0).std(0)])
+
+
 def folds(rows):
     """Fold of each clip, 0..FOLDS-1; a source is in one of them."""
     sources = np.array([r["source_repo"] for r in rows])
@@ -71,21 +87,29 @@ def main():
     labels = np.array([r["label"] == "fake" for r in rows]).astype(int)
     fold = folds(rows)
     clips = [sf.read(args.corpus / r["path"], dtype="float32")[0] for r in tqdm(rows, desc="clips")]
+
+    def judge(name, x):
+        results = []
+        for k in range(FOLDS):
+            svm = make_pipeline(StandardScaler(), SVC(C=3, class_weight="balanced"))
+            svm.fit(x[fold != k], labels[fold != k])
+            score = svm.decision_function(x[fold == k])
+            results.append((100 * metrics.eer(score, labels[fold == k])[0],
+                            metrics.auc(score, labels[fold == k])))
+        eer, auc = np.mean(results, 0)
+        print(f"{name:46} EER {eer:.1f} %  AUC {auc:.3f}", flush=True)
+
     for scale, n_fft, win in BANKS:
         filters = bank(scale, n_fft)
         x = np.stack([statistics(y, filters, n_fft, win)
                       for y in tqdm(clips, desc=f"{scale} {win}", leave=False)])
-        for name, part in (("with mean", x[:, :120]), ("without", x[:, 120:])):
-            results = []
-            for k in range(FOLDS):
-                svm = make_pipeline(StandardScaler(), SVC(C=3, class_weight="balanced"))
-                svm.fit(part[fold != k], labels[fold != k])
-                score = svm.decision_function(part[fold == k])
-                results.append((100 * metrics.eer(score, labels[fold == k])[0],
-                                metrics.auc(score, labels[fold == k])))
-            eer, auc = np.mean(results, 0)
-            print(f"{scale:7} n_fft {n_fft:5} window {win:5} {name:10} EER {eer:.1f} %  AUC {auc:.3f}",
-                  flush=True)
+        judge(f"{scale:7} n_fft {n_fft:5} window {win:5} with mean", x[:, :120])
+        judge(f"{scale:7} n_fft {n_fft:5} window {win:5} without", x[:, 120:])
+        if (scale, n_fft, win) == ("linear", 512, 400):
+            beside = x[:, 120:]
+    for sizes in FLATNESS:
+        x = np.stack([flatness_statistics(y, *sizes) for y in tqdm(clips, desc=str(sizes), leave=False)])
+        judge(f"linear window 400 without, flatness {sizes}", np.concatenate([beside, x], 1))
 
 
 if __name__ == "__main__":

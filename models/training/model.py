@@ -1,8 +1,8 @@
-"""The networks: ConvNeXts, small residual networks, and committees of them.
+"""The networks: ConvNeXts, small residual networks, one on statistics, and committees of them.
 
-Input: x [N, 1, 128, T] float32, the normalised log-spectral image of one bank (row 0 = lowest band,
+Input: x [N, 1, rows, T] float32, the normalised image of one bank (data.py; row 0 = lowest band,
 one column per 10 ms; T = 200 for a 2-s window).  Output: (logits [N, 2] in the order ("bonafide", "spoof"),
-auxiliary logits [N, n_aux] over generator tags, only used in training).  Every network first takes
+auxiliary logits [N, n_aux] over generator tags, only used in training).  Every convolutional network first takes
 each band's mean over the window away (`centred`) and ends in the same head (`Head`).
 
 ConvNeXt: Liu et al., "A ConvNet for the 2020s" (arXiv:2201.03545): 7x7 depthwise convolution,
@@ -173,23 +173,84 @@ class ResNet(nn.Module):
         return self.head(self.pooled)
 
 
+class Statistics(nn.Module):
+    """How much a window's sound moves, in numbers, and a layer of neurons on them (train_statistics.py).
+
+    x [N, 1, 192, T]: levels of 128 bands of one width, and flatness of 64 bins ("fine" in data.py).  Of the
+    frames within 40 dB of the loudest, and again of those within 25 dB: the standard deviation of 80 cepstra (DCT of
+    the levels, 1..80), of their slopes and of their slopes' slopes, and of each bin's flatness and of its slope.
+    No means: they would know the microphone.  Convolutions do not find these by themselves in two hours of speech."""
+
+    CEPSTRA, BANDS, BINS = 80, 128, 64
+    RANGES = [db / 80 / 0.22 for db in (40, 25)]  # in the image's unit
+    SIZE = len(RANGES) * (3 * CEPSTRA + 2 * BINS)
+    FAR = 8.0  # deviations from the mean; what lies farther is taken to lie there
+
+    def __init__(self, width, dropout=0.5):
+        super().__init__()
+        k, n = torch.arange(1, self.CEPSTRA + 1).view(-1, 1), torch.arange(self.BANDS)
+        self.register_buffer("dct", torch.cos(torch.pi * k * (2 * n + 1) / (2 * self.BANDS)) * (2 / self.BANDS) ** 0.5)
+        self.register_buffer("mean", torch.zeros(self.SIZE))
+        self.register_buffer("scale", torch.ones(self.SIZE))
+        self.hidden = nn.Linear(self.SIZE, width)
+        self.dropout = nn.Dropout(dropout)
+        self.verdict = nn.Linear(width, len(LABELS))
+
+    @staticmethod
+    def slope(x):
+        return (x[..., 2:] - x[..., :-2]) / 2
+
+    @staticmethod
+    def deviation(x, loud):
+        """Of x [N, 1, rows, T] over the frames where loud [N, 1, 1, T or more] is 1: [N, rows]."""
+        cut = (loud.shape[3] - x.shape[3]) // 2
+        loud = loud[..., cut:loud.shape[3] - cut]
+        count = loud.sum(3, keepdim=True).clamp(min=1)
+        mean = (x * loud).sum(3, keepdim=True) / count
+        variance = ((x - mean).square() * loud).sum(3, keepdim=True) / count
+        return (variance + 1e-8).sqrt().flatten(1)
+
+    @torch.no_grad()  # nothing here is learned
+    def measure(self, x):
+        """[N, SIZE] of images."""
+        levels, flatness = x[:, :, :self.BANDS], x[:, :, self.BANDS:]
+        cepstra = self.dct @ levels
+        slopes = self.slope(cepstra)
+        measured = (cepstra, slopes, self.slope(slopes), flatness, self.slope(flatness))
+        level = levels.amax(2, keepdim=True)
+        below = level.amax(3, keepdim=True) - level
+        loud = [(below < far).float() for far in self.RANGES]
+        return torch.cat([self.deviation(m, frames) for frames in loud for m in measured], 1)
+
+    def judge(self, measured):
+        """Logits [N, 2] of [N, SIZE]."""
+        x = ((measured - self.mean) / self.scale).clamp(-self.FAR, self.FAR)
+        return self.verdict(self.dropout(F.relu(self.hidden(x))))
+
+    def forward(self, x):
+        return self.judge(self.measure(x)), None
+
+
 class Committee(nn.Module):
-    """Several networks as one: the mean of their logits.  No training of its own.  Its image holds
-    every bank of `banks` that is used, one below the other; each member looks at its own (`member.bank`).
-    `also` names banks of networks that are no members but share the image."""
+    """Several networks as one: the mean of their logits.  No training of its own.  `banks` tells the columns
+    of each bank (data.BANKS); its image holds all that lies between the first and the last that a member
+    (`member.bank`), or a network named in `also` that is no member, looks at."""
 
     def __init__(self, members, banks, also=()):
         super().__init__()
-        used = {member.bank for member in members} | set(also)
-        self.banks = [bank for bank in banks if bank in used]
+        used = [banks[bank] for bank in (*(member.bank for member in members), *also)]
+        first = min(columns.start for columns in used)
+        self.columns = slice(first, max(columns.stop for columns in used))
+        self.rows = {bank: slice(columns.start - first, columns.stop - first) for bank, columns in banks.items()}
         self.members = nn.ModuleList(members)
 
     def forward(self, x):
-        part = dict(zip(self.banks, x.chunk(len(self.banks), 2)))
-        outputs = [member(part[member.bank])[0] for member in self.members]
+        outputs = [member(x[:, :, self.rows[member.bank]])[0] for member in self.members]
         return sum(outputs) / len(outputs), None
 
 
 def build(name, n_aux=0):
-    """A network by name: one of RESNET or of CONVNEXT."""
+    """A network by name: one of RESNET or of CONVNEXT, or "statistics-" and the width of its layer."""
+    if name.startswith("statistics-"):
+        return Statistics(int(name.removeprefix("statistics-")))
     return ResNet(n_aux, RESNET[name]) if name in RESNET else ConvNeXt(**CONVNEXT[name], n_aux=n_aux)

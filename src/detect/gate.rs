@@ -118,6 +118,7 @@ mod tests {
             padding: Padding::Centre,
             amin: 1e-10,
             second: None,
+            flatness: None,
         }
     }
 

@@ -11,6 +11,8 @@ pub struct ImageBuilder {
     spec: Image,
     /// Bands of each bank.
     banks: Vec<usize>,
+    /// Rows of flatness, behind the banks.
+    flatness: usize,
     resizer: Resizer,
 }
 
@@ -25,7 +27,8 @@ impl ImageBuilder {
     /// A builder for the images of a valid manifest.
     pub fn new(manifest: &Manifest) -> Self {
         let banks = manifest.front_end.banks().map(|bank| bank.n_mels).collect();
-        Self { spec: manifest.image.clone(), banks, resizer: Resizer::new() }
+        let flatness = manifest.front_end.flatness.map_or(0, |flatness| flatness.n_rows());
+        Self { spec: manifest.image.clone(), banks, flatness, resizer: Resizer::new() }
     }
 
     /// Input tensor, row-major `[channels, height, width]`, of a window (frames × `n_bands` dB
@@ -45,7 +48,7 @@ impl ImageBuilder {
 
     /// dB to 0..=1 and frames to columns.
     fn normalise(&self, window: &[f32]) -> Plane {
-        let height = self.banks.iter().sum();
+        let height = self.banks.iter().sum::<usize>() + self.flatness;
         let width = window.len() / height;
         let references = self.references(window, height);
         let range = self.spec.range_db;
@@ -73,6 +76,7 @@ impl ImageBuilder {
             };
             references.resize(rows.end, reference);
         }
+        references.resize(height, 0.0); // flatness is a ratio: nothing lies above 0 dB
         references
     }
 

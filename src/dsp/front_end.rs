@@ -76,6 +76,9 @@ pub struct FrontEnd {
     /// See [`SecondBank`].
     #[cfg_attr(feature = "onnx", serde(default))]
     pub second: Option<SecondBank>,
+    /// See [`Flatness`].
+    #[cfg_attr(feature = "onnx", serde(default))]
+    pub flatness: Option<Flatness>,
 }
 
 /// A second look at the same instants: another window and other bands, whose levels follow the
@@ -93,6 +96,32 @@ pub struct SecondBank {
     /// As [`FrontEnd::mel_scale`].
     #[cfg_attr(feature = "onnx", serde(default))]
     pub mel_scale: MelScale,
+}
+
+/// How evenly the power of each FFT bin (but the lowest, 0 Hz) is spread over the frame: short FFTs of
+/// overlapping parts, their powers' geometric mean over the arithmetic mean, in dB; 0 is steady. The values
+/// follow the banks' in each frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "onnx", derive(serde::Deserialize), serde(deny_unknown_fields))]
+pub struct Flatness {
+    /// FFT length of a part and length of its Hann window in samples, 16 to 2,048, even.
+    pub n_fft: usize,
+    /// Step between parts in samples, 1 to `n_fft`.
+    pub hop: usize,
+    /// Parts, 2 to 32, around the frame's centre; together no longer than the first bank's FFT.
+    pub parts: usize,
+}
+
+impl Flatness {
+    /// Values in a frame.
+    pub fn n_rows(&self) -> usize {
+        self.n_fft / 2
+    }
+
+    /// Samples that the parts cover together.
+    pub(super) fn span(&self) -> usize {
+        self.n_fft + self.hop * self.parts.saturating_sub(1)
+    }
 }
 
 #[cfg(feature = "onnx")]
@@ -143,16 +172,26 @@ impl FrontEnd {
             "at least 0 and below f_max",
         )?;
         check("amin", self.amin, self.amin.is_finite() && self.amin > 0.0, "finite and above 0")?;
-        let Some(SecondBank { n_fft, win_length, n_mels, .. }) = self.second else { return Ok(()) };
-        let fits = (16..=self.n_fft).contains(&n_fft) && n_fft.is_multiple_of(2);
-        check("second.n_fft", n_fft, fits, "even and 16 to front_end.n_fft")?;
-        check("second.win_length", win_length, (2..=n_fft).contains(&win_length), "2 to second.n_fft")?;
-        check("second.n_mels", n_mels, (1..=1024).contains(&n_mels), "1 to 1024")
+        if let Some(SecondBank { n_fft, win_length, n_mels, .. }) = self.second {
+            let fits = (16..=self.n_fft).contains(&n_fft) && n_fft.is_multiple_of(2);
+            check("second.n_fft", n_fft, fits, "even and 16 to front_end.n_fft")?;
+            let fits = (2..=n_fft).contains(&win_length);
+            check("second.win_length", win_length, fits, "2 to second.n_fft")?;
+            check("second.n_mels", n_mels, (1..=1024).contains(&n_mels), "1 to 1024")?;
+        }
+        let Some(flatness) = self.flatness else { return Ok(()) };
+        let Flatness { n_fft, hop, parts } = flatness;
+        let fits = (16..=2048).contains(&n_fft) && n_fft.is_multiple_of(2);
+        check("flatness.n_fft", n_fft, fits, "even and 16 to 2048")?;
+        check("flatness.hop", hop, (1..=n_fft).contains(&hop), "1 to flatness.n_fft")?;
+        let fits = (2..=32).contains(&parts) && flatness.span() <= self.n_fft;
+        check("flatness.parts", parts, fits, "2 to 32, and as many as front_end.n_fft has room for")
     }
 
-    /// Values in a frame: the bands of both banks.
+    /// Values in a frame: the bands of both banks and the flatness of the bins.
     pub fn n_bands(&self) -> usize {
-        self.banks().map(|bank| bank.n_mels).sum()
+        let rows = self.flatness.map_or(0, |flatness| flatness.n_rows());
+        self.banks().map(|bank| bank.n_mels).sum::<usize>() + rows
     }
 
     /// Each bank as a front end of its own.
@@ -163,9 +202,10 @@ impl FrontEnd {
             n_mels,
             mel_scale,
             second: None,
+            flatness: None,
             ..*self
         };
-        [Some(Self { second: None, ..*self }), self.second.map(alone)].into_iter().flatten()
+        [Some(Self { second: None, flatness: None, ..*self }), self.second.map(alone)].into_iter().flatten()
     }
 
     /// Frames per second.

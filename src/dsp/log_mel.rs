@@ -1,4 +1,4 @@
-//! Samples in, log-mel frames out, a frame's work spread over the hop that follows it.
+//! Samples in, log-mel frames (and flatness) out, a frame's work spread over the hop that follows it.
 
 use std::ops::Range;
 
@@ -6,12 +6,16 @@ use ringbuf::LocalRb;
 use ringbuf::storage::Heap;
 use ringbuf::traits::Observer;
 
+use super::flatness::FlatnessBank;
 use super::front_end::{FrontEnd, FrontEndError};
 use super::mel::MelFilterBank;
 use super::stft::Stft;
 
 /// Bands that are done at once: about what a tenth of a frame costs.
 const BANDS_A_STEP: usize = 32;
+
+/// Short spectra of the flatness that are done at once, likewise.
+const PARTS_A_STEP: usize = 3;
 
 /// Streaming log-mel spectrogram.
 ///
@@ -31,6 +35,7 @@ pub struct LogMel {
     /// The frame at work.
     frame: Vec<f32>,
     banks: Vec<Bank>,
+    flatness: Option<FlatnessBank>,
     steps: Vec<Step>,
     /// Steps done of the frame at work; all of them: there is none.
     done: usize,
@@ -46,11 +51,14 @@ struct Bank {
     bands: Range<usize>,
 }
 
-/// A part of a frame's work, of the bank with that number.
+/// A part of a frame's work: of the bank with that number, or of the flatness.
 #[derive(Clone)]
 enum Step {
     Spectrum(usize),
     Bands(usize, Range<usize>),
+    /// The spectra of some of its parts.
+    Parts(Range<usize>),
+    Flatness,
 }
 
 impl LogMel {
@@ -74,6 +82,14 @@ impl LogMel {
             let parts = (0..bank.n_mels).step_by(BANDS_A_STEP);
             steps.extend(parts.map(|from| Step::Bands(number, from..bank.n_mels.min(from + BANDS_A_STEP))));
         }
+        let flatness = spec.flatness.map(|flatness| FlatnessBank::new(spec, flatness));
+        if let Some(flatness) = &flatness {
+            let n = flatness.n_parts();
+            steps.extend(
+                (0..n).step_by(PARTS_A_STEP).map(|from| Step::Parts(from..n.min(from + PARTS_A_STEP))),
+            );
+            steps.push(Step::Flatness);
+        }
         let mut log_mel = Self {
             pad: spec.pad(),
             hop: spec.hop,
@@ -81,9 +97,10 @@ impl LogMel {
             ring: LocalRb::new(spec.n_fft),
             frame: vec![0.0; spec.n_fft],
             banks,
+            flatness,
             done: steps.len(),
             steps,
-            bands: vec![0.0; n_bands],
+            bands: vec![0.0; spec.n_bands()],
         };
         log_mel.reset();
         Ok(log_mel)
@@ -97,7 +114,7 @@ impl LogMel {
     }
 
     /// Takes model-rate samples; calls `on_frame` with the dB values ([`FrontEnd::n_bands`], each
-    /// bank's lowest band first) of each frame whose work they complete. Real-time safe.
+    /// bank's lowest band first, then the flatness) of each frame whose work they complete. Real-time safe.
     pub fn push(&mut self, mut samples: &[f32], mut on_frame: impl FnMut(&[f32])) {
         while !samples.is_empty() {
             // As far as the next step or frame.
@@ -150,6 +167,16 @@ impl LogMel {
                 let out = &mut self.bands[bands.clone()][part.clone()];
                 mel.log_bands(stft.power(), self.amin, part, out);
             }
+            Step::Parts(parts) => {
+                if let Some(flatness) = &mut self.flatness {
+                    parts.for_each(|part| flatness.transform(part, &self.frame));
+                }
+            }
+            Step::Flatness => {
+                if let (Some(flatness), Some(last)) = (&self.flatness, self.banks.last()) {
+                    flatness.values(self.amin, &mut self.bands[last.bands.end..]);
+                }
+            }
         }
         self.done += 1;
         if !self.is_at_work() {
@@ -161,7 +188,7 @@ impl LogMel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dsp::{MelNorm, MelScale, Padding, SecondBank};
+    use crate::dsp::{Flatness, MelNorm, MelScale, Padding, SecondBank};
 
     fn spec(hop: usize) -> FrontEnd {
         FrontEnd {
@@ -177,6 +204,7 @@ mod tests {
             padding: Padding::Centre,
             amin: 1e-10,
             second: Some(SecondBank { n_fft: 256, win_length: 200, n_mels: 40, mel_scale: MelScale::Linear }),
+            flatness: Some(Flatness { n_fft: 128, hop: 32, parts: 5 }),
         }
     }
 
@@ -195,7 +223,11 @@ mod tests {
                 MelFilterBank::new(&bank).log_bands(stft.power(), spec.amin, 0..bank.n_mels, &mut out);
                 out
             };
-            spec.banks().flat_map(bank).collect()
+            let mut flatness = FlatnessBank::new(spec, spec.flatness.unwrap());
+            (0..flatness.n_parts()).for_each(|part| flatness.transform(part, samples));
+            let mut rows = vec![0.0; 64];
+            flatness.values(spec.amin, &mut rows);
+            spec.banks().flat_map(bank).chain(rows).collect()
         };
         padded.windows(spec.n_fft).step_by(spec.hop).map(frame).collect()
     }
@@ -224,14 +256,14 @@ mod tests {
     fn no_stretch_of_samples_has_more_than_its_share() {
         let mut log_mel = LogMel::new(&spec(160)).unwrap();
         let steps = log_mel.steps.len();
-        assert_eq!(steps, 7);
+        assert_eq!(steps, 10);
         let mut most = 0;
-        for part in sound(16_000).chunks(21) {
+        for part in sound(16_000).chunks(16) {
             let before = log_mel.done % steps;
             let mut frames = 0;
             log_mel.push(part, |_| frames += 1);
             most = most.max(frames * steps + log_mel.done % steps - before);
         }
-        assert_eq!(most, 1, "steps in 21 samples, where a frame of 7 steps lasts 160");
+        assert_eq!(most, 1, "steps in 16 samples, where a frame of 10 steps lasts 160");
     }
 }

@@ -4,6 +4,7 @@
 //! locks, logs, blocks, makes a system call or panics on any input, NaN included.
 
 mod downmix;
+mod flatness;
 mod front_end;
 mod log_mel;
 mod mel;
@@ -11,7 +12,7 @@ mod resample;
 mod stft;
 
 pub use downmix::{ChannelChoice, Downmix, MAX_CHANNELS, MAX_SAMPLE};
-pub use front_end::{FrontEnd, FrontEndError, MelNorm, MelScale, Padding, SecondBank};
+pub use front_end::{Flatness, FrontEnd, FrontEndError, MelNorm, MelScale, Padding, SecondBank};
 pub use log_mel::LogMel;
 pub use mel::MelFilterBank;
 pub use resample::{HOST_RATES, RateError, Resampler};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::common::speech_like;
+use crate::common::{speech_in_rising_noise, speech_like};
 use crate::vst3_host::{Block, Controller, Transport, Vst3Instance};
 use crate::{Player, SCORED, WARMING_UP, same_score, scan, shown, staircase};
 
@@ -188,7 +188,7 @@ fn a_host_that_starts_again_is_told_everything_again() {
 
 #[test]
 fn midi_mode_plays_controllers_20_and_21() {
-    let sound = speech_like(48_000, 4.0, 1);
+    let sound = speech_in_rising_noise(48_000, 4.0, 1);
     let instance = Vst3Instance::create();
     instance.set_text("Output Mode", "MIDI");
     instance.set_text("Threshold", "1 %");

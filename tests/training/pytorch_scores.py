@@ -50,6 +50,19 @@ def spectrogram(path, front):
     return librosa.power_to_db(power[:, :frames], ref=1.0, amin=1e-10, top_db=None).T
 
 
+def flatness(path, front):
+    """float32 [frames, bins] in dB of a whole file: of each bin, the powers' geometric over their arithmetic
+    mean in short spectra around each frame's centre, 60 dB below the loudest mean added to each."""
+    n_fft, hop, parts = (front["flatness"][key] for key in ("n_fft", "hop", "parts"))
+    y, _ = sf.read(path, dtype="float32")
+    centres = np.arange(0, len(y), front["hop"])[:, None] + hop * (np.arange(parts) - parts // 2)
+    padded = np.pad(y, (parts * hop, parts * hop + n_fft))
+    spectra = librosa.stft(padded, n_fft=n_fft, hop_length=hop, pad_mode="constant")[1:].T
+    power = np.abs(spectra[(centres + parts * hop) // hop]).astype(np.float64) ** 2
+    power += 1e-6 * power.mean(1).max(1)[:, None, None] + 1e-10
+    return 10 * (np.log10(power).mean(1) - np.log10(power.mean(1)))
+
+
 def network(work):
     """What export.py was told to export, in PyTorch."""
     steps = json.loads((work / "done.json").read_text())
@@ -69,17 +82,17 @@ def main():
     net = network(work)
     with open(work / "scores.csv", newline="") as f:
         windows = [(r["path"], float(r["start_s"]), float(r["llr"])) for r in csv.DictReader(f)]
-    images = []
-    for bank in (front, front | {"mel_scale": "slaney"} | front["second"]):
-        files = {path: spectrogram(path, bank) for path, _, _ in windows}
-        db = []
-        for path, start, _ in windows:
-            first = round(start * front["sample_rate"] / front["hop"])
-            db.append(files[path][first:first + length])
-        images.append(data.image(torch.from_numpy(np.stack(db).astype(np.float32))))
+    banks = front, front | {"mel_scale": "slaney"} | front["second"]
+    rows = {path: np.concatenate([*(spectrogram(path, bank) for bank in banks), flatness(path, front)], 1)
+            for path, _, _ in windows}
+    db = []
+    for path, start, _ in windows:
+        first = round(start * front["sample_rate"] / front["hop"])
+        db.append(rows[path][first:first + length])
+    images = data.image(torch.from_numpy(np.stack(db).astype(np.float32)))
     expected = [llr for _, _, llr in windows]
     with torch.no_grad():
-        logits = torch.cat([net(x)[0] for x in torch.cat(images, 2).split(16)])
+        logits = torch.cat([net(x)[0] for x in images.split(16)])
     llr = fit["slope"] * (logits[:, 1] - logits[:, 0]).double().numpy() + fit["offset"]
     p, q = 1 / (1 + np.exp(-llr)), 1 / (1 + np.exp(-np.array(expected)))
     print(f"spread of the scores: {p.min():.3f} to {p.max():.3f}")

@@ -3,7 +3,8 @@
     pip install librosa==0.11.0 numpy && python librosa_vectors.py
 
 Writes librosa.npz beside this file: for each signal `<name>/y` (float32, 1 s at 16 kHz) and for
-each front end `<name>/<front end>` (float32 dB, frames x mels), computed in float64. librosa's
+each front end `<name>/<front end>` (float32 dB, frames x mels), computed in float64, and
+`<name>/flatness` (float32 dB, frames x bins). librosa's
 float32 path differs by less than 1e-5 dB (this script prints by how much), since numpy's FFT
 computes in double all the same.
 """
@@ -56,6 +57,18 @@ def log_mel(y, options):
     return librosa.power_to_db(mel, ref=1.0, amin=1e-10, top_db=None).T
 
 
+def flatness(y, n_fft=128, hop=32, parts=5, amin=1e-10):
+    """Frames x bins, dB: geometric over arithmetic mean of the powers of `parts` short spectra around every
+    160th sample; 60 dB below the loudest bin's mean is added to each."""
+    ahead = parts * hop
+    spectra = librosa.stft(np.pad(y, ahead), n_fft=n_fft, hop_length=hop, pad_mode="constant")
+    power = np.abs(spectra[1:]).T.astype(np.float64) ** 2
+    around = (np.arange(0, RATE, 160) + ahead)[:, None] // hop + np.arange(parts) - parts // 2
+    power = power[around]
+    power += 1e-6 * power.mean(1).max(1)[:, None, None] + amin
+    return 10 * (np.log10(power).mean(1) - np.log10(power.mean(1)))
+
+
 def in_single_precision(y, exact):
     """By how much the default front end would be off, in dB, with window and FFT in float32."""
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(y, 512), 1024)[::160]
@@ -82,5 +95,6 @@ for name, y in signals():
         if front_end == "default":
             print(f"{name}: a float32 FFT would be off by {in_single_precision(y, exact):.1e} dB")
         arrays[f"{name}/{front_end}"] = np.ascontiguousarray(exact, np.float32)
+    arrays[f"{name}/flatness"] = np.ascontiguousarray(flatness(y), np.float32)
 np.savez_compressed(Path(__file__).with_name("librosa.npz"), **arrays)
 print(f"librosa's float32 differs from its float64 by up to {worst:.1e} dB within 80 dB of the maximum")

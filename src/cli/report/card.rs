@@ -26,7 +26,8 @@ pub fn facts(model: &Model) -> Vec<(&'static str, String)> {
     let manifest = &model.manifest;
     let (front_end, info) = (&manifest.front_end, &manifest.model);
     let window_s = manifest.window.frames as f64 / front_end.frame_rate();
-    let (rate, n_bands) = (f64::from(front_end.sample_rate) / 1000.0, front_end.n_bands());
+    let rate = f64::from(front_end.sample_rate) / 1000.0;
+    let n_bands: usize = front_end.banks().map(|bank| bank.n_mels).sum();
     vec![
         ("What it is", info.description.clone()),
         (

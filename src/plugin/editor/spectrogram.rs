@@ -80,7 +80,7 @@ fn axes(painter: &Painter, inner: Rect, plot: Rect, strip: &Strip, seconds: f64)
     painter.galley(pos2(plot.left(), below), from, theme::TEXT_FAINT);
     let now = text("now");
     painter.galley(pos2(plot.right() - now.size().x, below), now, theme::TEXT_FAINT);
-    let bands = text(&format!("{} mel bands", strip.n_mels));
+    let bands = text(&format!("{} bands", strip.n_mels));
     if bands.size().x < plot.width() - 90.0 {
         painter.galley(pos2(plot.center().x - 0.5 * bands.size().x, below), bands, theme::TEXT_FAINT);
     }
