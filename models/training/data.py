@@ -57,7 +57,7 @@ def read_manifest(work):
 
 
 class Features:
-    """One bank of a feature folder, by name or by its columns, in memory (about 2 GB for 8 copies)."""
+    """One bank of a feature folder, by name or by its columns, in memory (about 2 GB for a bank of 8 copies)."""
 
     def __init__(self, folder, bank):
         folder = Path(folder)
