@@ -7,9 +7,9 @@ end, the same code that runs in the plugin) and holds
               power of each is spread over the frame: 0 is steady), each lowest first;
   speech.npy  float16 [total frames]: seconds of speech in the 2-s window that starts there;
   index.csv   path, first_frame, frames.
-A network looks at one or several of these.  A window is
-200 frames; a shorter clip is repeated.  The image that a network sees is x = clip(dB - max dB of the window
-in that bank, -80, 0) / 80 + 1, then (x - MEAN) / STD, as [1, rows, 200]; the maximum of flatness is 0.
+A network looks at one or several of these.  A window is 200 frames; a shorter clip is repeated.  The image
+that a network sees is x = clip(dB - max dB of the window in that bank, -80, 0) / 80 + 1, then
+(x - MEAN) / STD, as [1, rows, 200]; the maximum of flatness is 0.
 """
 
 import csv
@@ -54,6 +54,12 @@ def read_manifest(work):
     """The rows of WORK/manifest.csv: the corpus and the voices of voices.py."""
     with open(Path(work) / "manifest.csv", newline="") as f:
         return list(csv.DictReader(f))
+
+
+def without_folds(rows):
+    """The rows whose source is in none of the harder folds."""
+    held = {source for fold in HARD_FOLDS.values() for source in fold}
+    return [r for r in rows if r["source_repo"] not in held]
 
 
 class Features:

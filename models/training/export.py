@@ -105,6 +105,9 @@ class Graph:
             return self.node("Gelu", x)
         return self.conv(x, layer)
 
+    def linear(self, x, layer):
+        return self.node("Gemm", x, self.constant(layer.weight), self.constant(layer.bias), transB=1)
+
     def head(self, x, head):
         rows = self.conv(x, head.mix)
         mean = self.over("ReduceMean", rows, [3], 1)
@@ -115,8 +118,7 @@ class Graph:
         pooled = self.node("Concat", self.over("ReduceMean", x, [2, 3]),
                            self.over("ReduceMax", x, [2, 3]), self.node("Flatten", mean),
                            self.node("Flatten", deviation), axis=1)
-        return self.node("Gemm", pooled, self.constant(head.verdict.weight),
-                         self.constant(head.verdict.bias), transB=1)
+        return self.linear(pooled, head.verdict)
 
     def slope(self, x):
         """Of [N, 1, rows, T]: half of what lies between the frames before and after."""
@@ -134,30 +136,27 @@ class Graph:
         least = self.constant(np.float32(1e-8))
         return self.node("Sqrt", self.node("Add", self.node("Relu", variance), least))
 
-    def measured(self, x):
+    def measured(self, x, net):
         """models.Statistics.measure."""
-        bands = models.Statistics.BANDS
-        levels, flatness = self.part(x, 0, bands), self.part(x, bands, 1 << 30)
+        levels, flatness = self.part(x, 0, data.BANDS), self.part(x, data.BANDS, 1 << 30)
         level = self.over("ReduceMax", levels, [2], 1)
         below = self.node("Sub", self.over("ReduceMax", level, [3], 1), level)
-        far = self.constant(np.array(models.Statistics.RANGES, np.float32).reshape(1, 1, -1, 1))
+        far = self.constant(np.array(net.RANGES, np.float32).reshape(1, 1, -1, 1))
         loud = self.node("Transpose", self.node("Cast", self.node("Less", below, far), to=TensorProto.FLOAT),
                          perm=[0, 1, 3, 2])
-        cepstra = self.node("MatMul", self.constant(models.Statistics(1).dct), levels)
+        cepstra = self.node("MatMul", self.constant(net.dct), levels)
         slopes = self.slope(cepstra)
         within = {0: loud, 1: self.part(loud, 1, -1), 2: self.part(loud, 2, -2)}
         of = ((cepstra, 0), (slopes, 1), (self.slope(slopes), 2), (flatness, 0), (self.slope(flatness), 1))
         found = self.node("Concat", *(self.deviation(y, within[cut]) for y, cut in of), axis=2)
         return self.node("Flatten", self.node("Transpose", found, perm=[0, 1, 3, 2]))
 
-    def statistics(self, measured, net):
-        x = self.node("Mul", self.node("Sub", measured, self.constant(net.mean)), self.constant(1 / net.scale))
+    def statistics(self, x, net):
+        x = self.node("Sub", self.measured(x, net), self.constant(net.mean))
+        x = self.node("Mul", x, self.constant(1 / net.scale))
         far = np.float32(net.FAR)
         x = self.node("Clip", x, self.constant(-far), self.constant(far))
-        for layer in (net.hidden, net.verdict):
-            x = self.node("Gemm", x, self.constant(layer.weight), self.constant(layer.bias), transB=1)
-            x = self.node("Relu", x) if layer is net.hidden else x
-        return x
+        return self.linear(self.node("Relu", self.linear(x, net.hidden)), net.verdict)
 
     def network(self, centred, net):
         x = centred
@@ -197,10 +196,9 @@ def to_onnx(committee, join=None):
     def centred(name):
         return g.node("Sub", bank(name), g.over("ReduceMean", bank(name), [3], 1))
 
-    measured = functools.cache(lambda name: g.measured(bank(name)))
     for member in committee.members:
         if isinstance(member, models.Statistics):
-            logits.append(g.statistics(measured(member.bank), member))
+            logits.append(g.statistics(bank(member.bank), member))
         else:
             logits.append(g.network(centred(member.bank), member))
     if join is not None:

@@ -53,17 +53,25 @@ def statistics(y, filters, n_fft, win):
     return np.concatenate([cepstra.mean(0), *deviations, *deviations, np.gradient(slope, axis=0).std(0)])
 
 
-def flatness_statistics(y, n_fft, hop, parts):
-    """[2 * n_fft / 2]: deviations of each bin's flatness, in dB, and of its slopes."""
+def flatness(y, n_fft, hop, parts):
+    """(flatness of each bin but 0 Hz in dB [frames, n_fft / 2], mean power of the loudest [frames]), as
+    src/dsp/flatness.rs has it, a frame each HOP samples: the geometric over the arithmetic mean of the powers
+    of `parts` short spectra around the frame's centre, 60 dB below the loudest mean added to each."""
     ahead = parts * hop
-    power = np.abs(librosa.stft(np.pad(y, ahead), n_fft=n_fft, hop_length=hop)[1:]).T ** 2
-    at = (np.arange(0, len(y), HOP)[:, None] + ahead + (np.arange(parts) - (parts - 1) / 2) * hop) / hop
-    power = power[at.astype(int)]
-    mean = power.mean(1)
-    power += 1e-6 * mean.max(1)[:, None, None] + 1e-10
-    values = 10 * (np.log10(power).mean(1) - np.log10(power.mean(1)))
-    loud = 10 * np.log10(mean.max(1) + 1e-10)
-    values = values[loud > loud.max() - 40]
+    padded = np.pad(y, (ahead, ahead + n_fft))
+    power = np.abs(librosa.stft(padded, n_fft=n_fft, hop_length=hop, pad_mode="constant")[1:]).T.astype(float) ** 2
+    first = (np.arange(0, len(y), HOP) + ahead - (parts - 1) * hop // 2) // hop
+    power = power[first[:, None] + np.arange(parts)]
+    loudest = power.mean(1).max(1)
+    power += 1e-6 * loudest[:, None, None] + 1e-10
+    return 10 * (np.log10(power).mean(1) - np.log10(power.mean(1))), loudest
+
+
+def flatness_statistics(y, n_fft, hop, parts):
+    """[2 * n_fft / 2]: deviations of each bin's flatness over the loud frames, in dB, and of its slopes."""
+    values, loudest = flatness(y, n_fft, hop, parts)
+    level = 10 * np.log10(loudest + 1e-10)
+    values = values[level > level.max() - 40]
     return np.concatenate([values.std(0), np.gradient(values, axis=0).std(0)])
 
 

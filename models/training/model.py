@@ -17,6 +17,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from data import BANDS, BINS, STD
+
 LABELS = ("bonafide", "spoof")
 KEPT = 48  # channels whose place in frequency the head knows
 HINT = 768  # size of a ResNet's pooled features, which a ConvNeXt learns to predict
@@ -181,15 +183,15 @@ class Statistics(nn.Module):
     the levels, 1..80), of their slopes and of their slopes' slopes, and of each bin's flatness and of its slope.
     No means: they would know the microphone.  Convolutions do not find these by themselves in two hours of speech."""
 
-    CEPSTRA, BANDS, BINS = 80, 128, 64
-    RANGES = [db / 80 / 0.22 for db in (40, 25)]  # in the image's unit
+    CEPSTRA = 80
+    RANGES = [db / 80 / STD for db in (40, 25)]  # in the image's unit
     SIZE = len(RANGES) * (3 * CEPSTRA + 2 * BINS)
     FAR = 8.0  # deviations from the mean; what lies farther is taken to lie there
 
     def __init__(self, width, dropout=0.5):
         super().__init__()
-        k, n = torch.arange(1, self.CEPSTRA + 1).view(-1, 1), torch.arange(self.BANDS)
-        self.register_buffer("dct", torch.cos(torch.pi * k * (2 * n + 1) / (2 * self.BANDS)) * (2 / self.BANDS) ** 0.5)
+        k, n = torch.arange(1, self.CEPSTRA + 1).view(-1, 1), torch.arange(BANDS)
+        self.register_buffer("dct", torch.cos(torch.pi * k * (2 * n + 1) / (2 * BANDS)) * (2 / BANDS) ** 0.5)
         self.register_buffer("mean", torch.zeros(self.SIZE))
         self.register_buffer("scale", torch.ones(self.SIZE))
         self.hidden = nn.Linear(self.SIZE, width)
@@ -213,7 +215,7 @@ class Statistics(nn.Module):
     @torch.no_grad()  # nothing here is learned
     def measure(self, x):
         """[N, SIZE] of images."""
-        levels, flatness = x[:, :, :self.BANDS], x[:, :, self.BANDS:]
+        levels, flatness = x[:, :, :BANDS], x[:, :, BANDS:]
         cepstra = self.dct @ levels
         slopes = self.slope(cepstra)
         measured = (cepstra, slopes, self.slope(slopes), flatness, self.slope(flatness))

@@ -149,8 +149,7 @@ def main():
     train = [r for r in rows if r["split"] == "train"]
     tags = sorted({r["generator"] for r in train if r["label"] == "fake"})
     if args.hold_out:
-        held = {source for fold in data.HARD_FOLDS.values() for source in fold}
-        train = [r for r in train if r["source_repo"] not in held]
+        train = data.without_folds(train)
     sets = evaluation_sets(rows, clean, degraded, copies, args.hold_out)
 
     net = models.build(args.model, len(tags))

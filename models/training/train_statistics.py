@@ -3,9 +3,10 @@
     python train_statistics.py --work WORK --name statistics
 
 Measures every window of the training clips, of the same under noise and of some degraded copies once, then
-trains some layers of neurons, each begun elsewhere, on windows drawn at random, two thirds of them undegraded, and
-joins them to one network whose logits are their mean.  Under noise it learns above all to say little.  Reads WORK/features and writes WORK/runs/<name>/final.pt, as
-train.py does.  With --hold-out the harder folds of data.py are left out (folds.py).
+trains some layers of neurons, each begun elsewhere, on windows drawn at random, two thirds of them
+undegraded, and joins them to one network whose logits are their mean.  Under noise it learns above all to say
+little.  Reads WORK/features and writes WORK/runs/<name>/final.pt, as train.py does.  With --hold-out the
+harder folds of data.py are left out (folds.py).
 """
 
 import argparse
@@ -90,8 +91,7 @@ def main():
     torch.set_num_threads(1)
     rows = [r for r in data.read_manifest(args.work) if r["split"] == "train"]
     if args.hold_out:
-        held = {source for fold in data.HARD_FOLDS.values() for source in fold}
-        rows = [r for r in rows if r["source_repo"] not in held]
+        rows = data.without_folds(rows)
     clean, degraded, noise = (data.Features(args.work / args.features / kind, "fine")
                               for kind in ("clean", "degraded", "noise"))
     copies = train.read_copies(args.work, degraded)

@@ -20,6 +20,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models/training"))
 import data
+import front_ends
 import model as models
 import train
 
@@ -51,16 +52,9 @@ def spectrogram(path, front):
 
 
 def flatness(path, front):
-    """float32 [frames, bins] in dB of a whole file: of each bin, the powers' geometric over their arithmetic
-    mean in short spectra around each frame's centre, 60 dB below the loudest mean added to each."""
-    n_fft, hop, parts = (front["flatness"][key] for key in ("n_fft", "hop", "parts"))
-    y, _ = sf.read(path, dtype="float32")
-    centres = np.arange(0, len(y), front["hop"])[:, None] + hop * (np.arange(parts) - parts // 2)
-    padded = np.pad(y, (parts * hop, parts * hop + n_fft))
-    spectra = librosa.stft(padded, n_fft=n_fft, hop_length=hop, pad_mode="constant")[1:].T
-    power = np.abs(spectra[(centres + parts * hop) // hop]).astype(np.float64) ** 2
-    power += 1e-6 * power.mean(1).max(1)[:, None, None] + 1e-10
-    return 10 * (np.log10(power).mean(1) - np.log10(power.mean(1)))
+    """float32 [frames, bins] in dB of a whole file."""
+    assert front["hop"] == front_ends.HOP
+    return front_ends.flatness(sf.read(path, dtype="float32")[0], **front["flatness"])[0]
 
 
 def network(work):
