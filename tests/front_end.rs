@@ -3,7 +3,7 @@
 mod common;
 
 use bonafide::dsp::{
-    ChannelChoice, Flatness, FrontEnd, LogMel, MelNorm, MelScale, Padding, Resampler, SecondBank,
+    ChannelChoice, FrontEnd, LogMel, MelNorm, MelScale, Padding, Resampler, SecondBank, ShortSpectra,
 };
 use bonafide::engine::{StreamConfig, StreamProcessor};
 use bonafide::rt::{FrameConsumer, FrameTag, Item};
@@ -85,15 +85,17 @@ fn equals_librosa() {
 /// As `librosa_vectors.py` computes it from `librosa.stft`, whose windows and products are as exact as ours;
 /// 1e-3 dB for the same reason as above.
 #[test]
-fn flatness_equals_its_definition() {
+fn flatness_and_comodulation_equal_their_definitions() {
     let vectors = vectors("librosa.npz");
     for signal in ["sines", "sweep", "noise", "speech_like"] {
         let samples = &vectors[&format!("{signal}/y")];
-        let (expected, found) = (&vectors[&format!("{signal}/flatness")], frames(&with_flatness(), samples));
-        assert_eq!(expected.len(), found.len() * 64);
-        let found = found.iter().flat_map(|frame| &frame[128..]);
-        let worst = found.zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max);
-        assert!(worst <= 1e-3, "{signal}: {worst} dB apart");
+        for (name, spec) in [("flatness", with_flatness()), ("comodulation", with_comodulation())] {
+            let (expected, found) = (&vectors[&format!("{signal}/{name}")], frames(&spec, samples));
+            assert_eq!(expected.len(), found.len() * spec.n_compared());
+            let found = found.iter().flat_map(|frame| &frame[128..]);
+            let worst = found.zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max);
+            assert!(worst <= 1e-3, "{signal}: {name} {worst} apart");
+        }
     }
 }
 
@@ -116,9 +118,31 @@ fn flatness_hears_pulses_and_no_gain() {
     assert!((mean(&softer) - buzz).abs() < 0.01);
 }
 
+/// Pulses excite all bands at once, noise each by itself; and no gain shows.
+#[test]
+fn comodulation_hears_pulses_and_no_gain() {
+    let mean = |samples: &[f32]| {
+        let values: Vec<f32> =
+            frames(&with_comodulation(), samples)[5..90].iter().flat_map(|f| f[128..].to_vec()).collect();
+        values.iter().sum::<f32>() / values.len() as f32
+    };
+    let pulses: Vec<f32> = (0..16_000).map(|i| if i % 160 == 40 { 0.5 } else { 0.0 }).collect();
+    let softer: Vec<f32> = pulses.iter().map(|x| x * 0.1).collect();
+    let (tone, noise, buzz) =
+        (mean(&sine(1_000.0, 16_000.0, 16_000)), mean(&noise(16_000, 3)), mean(&pulses));
+    assert!((-41.0..-30.0).contains(&tone), "{tone}");
+    assert!((-35.0..-20.0).contains(&noise) && buzz > -1.0, "{noise} {buzz}");
+    assert!((mean(&softer) - buzz).abs() < 0.01);
+}
+
 fn with_flatness() -> FrontEnd {
-    let flatness = Flatness { n_fft: 128, hop: 32, parts: 5 };
+    let flatness = ShortSpectra { n_fft: 128, hop: 32, parts: 5 };
     FrontEnd { flatness: Some(flatness), ..named_front_end("linear") }
+}
+
+fn with_comodulation() -> FrontEnd {
+    let comodulation = ShortSpectra { n_fft: 64, hop: 16, parts: 15 };
+    FrontEnd { comodulation: Some(comodulation), ..named_front_end("linear") }
 }
 
 fn resampled(host_rate: f64, samples: &[f32]) -> Vec<f32> {
@@ -318,7 +342,7 @@ fn second_bank_stands_beside_the_first() {
 }
 
 fn with_parts(n_fft: usize, hop: usize, parts: usize) -> FrontEnd {
-    FrontEnd { flatness: Some(Flatness { n_fft, hop, parts }), ..named_front_end("linear") }
+    FrontEnd { flatness: Some(ShortSpectra { n_fft, hop, parts }), ..named_front_end("linear") }
 }
 
 fn with_second(n_fft: usize, win_length: usize, n_mels: usize) -> FrontEnd {
@@ -350,6 +374,7 @@ fn front_ends_out_of_range_are_errors() {
         with_parts(128, 129, 5),
         with_parts(128, 32, 1),
         with_parts(128, 128, 5),
+        FrontEnd { comodulation: Some(ShortSpectra { n_fft: 64, hop: 16, parts: 33 }), ..front_end() },
     ];
     for spec in bad {
         assert!(LogMel::new(&spec).is_err(), "{spec:?}");

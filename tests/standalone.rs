@@ -11,7 +11,7 @@ mod sound_card;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,16 @@ fn records(folder: &Path) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
+/// Ends with the test, however that ends.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn a_voice_that_the_sound_card_hears_is_judged() {
     let home = tempfile::tempdir().unwrap();
@@ -43,13 +53,13 @@ fn a_voice_that_the_sound_card_hears_is_judged() {
     program.args(["--backend", "alsa", "--input-device", CARD, "--output-device", CARD]);
     program.env("DISPLAY", &screen.display).env("BONAFIDE_LOG", &log);
     program.stdout(Stdio::null()).stderr(fs::File::create(&errors).unwrap());
-    let mut program = at_home(&mut program, home.path()).spawn().unwrap();
+    let mut program = Program(at_home(&mut program, home.path()).spawn().unwrap());
 
     let voice = common::speech_like(48_000, 5.0, 1);
     let deadline = Instant::now() + Duration::from_secs(40);
     let judged = |record: &Value| record["record"] == "window" && record["state"] == "scored";
     while !records(&log).iter().any(judged) {
-        let ended = program.try_wait().unwrap();
+        let ended = program.0.try_wait().unwrap();
         let said = || fs::read_to_string(&errors).unwrap();
         if ended.is_some() && said().contains("GLX") {
             println!("skipped: the editor can't be opened here (libegl1, libx11-xcb1?): {}", said());
@@ -60,6 +70,4 @@ fn a_voice_that_the_sound_card_hears_is_judged() {
         assert!(card.play(&voice, 48_000));
         sleep(Duration::from_millis(200));
     }
-    program.kill().unwrap();
-    program.wait().unwrap();
 }

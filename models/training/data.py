@@ -2,14 +2,15 @@
 
 A feature folder is written by `bonafide features LIST.csv --root DIR -o FOLDER` (the Rust front
 end, the same code that runs in the plugin) and holds
-  frames.npy  float16 [total frames, 320], dB, a row per 10 ms: levels of 128 mel bands of a long window
+  frames.npy  float16 [total frames, 352], dB, a row per 10 ms: levels of 128 mel bands of a long window
               and of 128 bands of one width of a short one, then the flatness of 64 bins (how evenly the
-              power of each is spread over the frame: 0 is steady), each lowest first;
+              power of each is spread over the frame: 0 is steady) and the comodulation of 32 (how much each
+              comes and goes with all: 0 is as they do), each lowest first;
   speech.npy  float16 [total frames]: seconds of speech in the 2-s window that starts there;
   index.csv   path, first_frame, frames.
 A network looks at one or several of these.  A window is 200 frames; a shorter clip is repeated.  The image
 that a network sees is x = clip(dB - max dB of the window in that bank, -80, 0) / 80 + 1, then
-(x - MEAN) / STD, as [1, rows, 200]; the maximum of flatness is 0.
+(x - MEAN) / STD, as [1, rows, 200]; the maximum of flatness and of comodulation is 0.
 """
 
 import csv
@@ -18,10 +19,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-BANDS, BINS = 128, 64  # bands of a bank, bins of the flatness
+BANDS = 128  # of a bank
+BINS = (64, 32)  # of the flatness and of the comodulation
+COMPARED = sum(BINS)
 WINDOW, HOP = 200, 50  # frames a window, frames between evaluation windows
 BANKS = {"mel": slice(0, BANDS), "linear": slice(BANDS, 2 * BANDS), "both": slice(0, 2 * BANDS),
-         "fine": slice(BANDS, 2 * BANDS + BINS)}  # fine: bands of one width, and flatness
+         "fine": slice(BANDS, 2 * BANDS + COMPARED)}  # fine: bands of one width, flatness, comodulation
 MIN_SPEECH = 0.5  # seconds of speech that a training window needs
 LOG_DB = 0.2302585  # natural logarithm of a power ratio, per dB
 SNR = (0, 30)  # dB, of what is mixed in
@@ -105,9 +108,9 @@ class Features:
 
 def image(db):
     """dB [N, 200, rows] -> normalised images [N, 1, rows, 200] (torch float32)."""
-    levels, flatness = parts(db)
+    levels, compared = parts(db)
     levels = each_bank(lambda db: db - db.amax((1, 2), keepdim=True), levels)
-    x = torch.cat([levels, flatness], 2).clamp(-80, 0) / 80 + 1
+    x = torch.cat([levels, compared], 2).clamp(-80, 0) / 80 + 1
     return ((x - MEAN) / STD).transpose(1, 2).unsqueeze(1).contiguous()
 
 
@@ -185,7 +188,7 @@ class Sampler:
 
 
 def parts(db):
-    """Levels [N, T, BANDS a bank] and flatness [N, T, BINS or none] of dB [N, T, rows]."""
+    """Levels [N, T, BANDS a bank], flatness and comodulation [N, T, COMPARED or none] of dB [N, T, rows]."""
     return db.split([db.shape[2] // BANDS * BANDS, db.shape[2] % BANDS], 2)
 
 
@@ -208,7 +211,7 @@ def each_bank(function, *arrays):
 
 def mixed(db, noise, snr):
     """Speech and noise, both dB [N, T, rows], at `snr` dB [N, 1, 1]: powers add, phases are taken to be
-    unrelated; in the flatness, each weighs as much as its power in those bands of one width."""
+    unrelated; in flatness and comodulation, each weighs as much as its power in those bands of one width."""
     def power(x):  # mean power of the window, dB
         return torch.logsumexp(x.flatten(1) * LOG_DB, 1).view(-1, 1, 1) / LOG_DB
 
@@ -216,15 +219,16 @@ def mixed(db, noise, snr):
         noise = noise + (power(db) - power(noise) - snr)
         return torch.logaddexp(db * LOG_DB, noise * LOG_DB) / LOG_DB
 
-    def of_bins(levels):  # two bands each, natural logarithm of power
-        return (levels[..., -BANDS:] * LOG_DB).unflatten(2, (BINS, -1)).logsumexp(3)
+    def of_bins(levels):  # some bands each, natural logarithm of power
+        levels = levels[..., -BANDS:] * LOG_DB
+        return torch.cat([levels.unflatten(2, (bins, -1)).logsumexp(3) for bins in BINS], 2)
 
-    (speech, flatness), (noise, other) = parts(db), parts(noise)
+    (speech, compared), (noise, other) = parts(db), parts(noise)
     both = each_bank(one, speech, noise)
-    if flatness.shape[2]:
+    if compared.shape[2]:
         share = (of_bins(speech) - of_bins(both)).exp()
-        flatness = share * flatness + (1 - share) * other
-    return torch.cat([both, flatness], 2)
+        compared = share * compared + (1 - share) * other
+    return torch.cat([both, compared], 2)
 
 
 def degrade_features(db, bank, noise, g, strength=1.0, noisy=0.0):

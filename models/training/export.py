@@ -138,7 +138,7 @@ class Graph:
 
     def measured(self, x, net):
         """models.Statistics.measure."""
-        levels, flatness = self.part(x, 0, data.BANDS), self.part(x, data.BANDS, 1 << 30)
+        levels, compared = self.part(x, 0, data.BANDS), self.part(x, data.BANDS, 1 << 30)
         level = self.over("ReduceMax", levels, [2], 1)
         below = self.node("Sub", self.over("ReduceMax", level, [3], 1), level)
         far = self.constant(np.array(net.RANGES, np.float32).reshape(1, 1, -1, 1))
@@ -147,7 +147,7 @@ class Graph:
         cepstra = self.node("MatMul", self.constant(net.dct), levels)
         slopes = self.slope(cepstra)
         within = {0: loud, 1: self.part(loud, 1, -1), 2: self.part(loud, 2, -2)}
-        of = ((cepstra, 0), (slopes, 1), (self.slope(slopes), 2), (flatness, 0), (self.slope(flatness), 1))
+        of = ((cepstra, 0), (slopes, 1), (self.slope(slopes), 2), (compared, 0), (self.slope(compared), 1))
         found = self.node("Concat", *(self.deviation(y, within[cut]) for y, cut in of), axis=2)
         return self.node("Flatten", self.node("Transpose", found, perm=[0, 1, 3, 2]))
 

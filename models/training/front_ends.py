@@ -5,8 +5,8 @@
 For each filter bank: cepstra (1..40) of the clean clips' loud frames; a support-vector machine on
 their statistics, either with the mean spectrum (mean and deviation of cepstra, deviation of their
 slopes) or without it (deviations only: blind to microphone and equaliser); then the latter of bands of one
-width with the deviations of flatness (src/dsp/flatness.rs) and of its slopes beside it.  EER and AUC per file,
-mean over five folds that share no source.  A minute of one core per row.
+width with the deviations of flatness (src/dsp/flatness.rs) and of its slopes beside it, and of
+comodulation (src/dsp/comodulation.rs) too.  EER and AUC per file, mean over five folds that share no source.  A minute of one core per row.
 """
 
 import argparse
@@ -28,6 +28,7 @@ RATE, HOP, BANDS, FOLDS = 16000, 160, 128, 5
 BANKS = [("mel", 1024, 1024), ("mel", 512, 400), ("linear", 2048, 2048), ("linear", 1024, 1024),
          ("linear", 512, 400), ("linear", 512, 256)]
 FLATNESS = [(64, 16, 10), (128, 32, 5), (256, 32, 5)]  # FFT of a part, step between parts, parts
+COMODULATION = [(64, 16, 9), (64, 16, 15), (64, 16, 25), (128, 32, 9)]  # beside the second of those
 
 
 def bank(scale, n_fft):
@@ -53,23 +54,38 @@ def statistics(y, filters, n_fft, win):
     return np.concatenate([cepstra.mean(0), *deviations, *deviations, np.gradient(slope, axis=0).std(0)])
 
 
-def flatness(y, n_fft, hop, parts):
-    """(flatness of each bin but 0 Hz in dB [frames, n_fft / 2], mean power of the loudest [frames]), as
-    src/dsp/flatness.rs has it, a frame each HOP samples: the geometric over the arithmetic mean of the powers
-    of `parts` short spectra around the frame's centre, 60 dB below the loudest mean added to each."""
+def short_spectra(y, n_fft, hop, parts):
+    """(powers of each bin but 0 Hz [frames, parts, n_fft / 2], mean of the loudest [frames]) of `parts` short
+    spectra around the centre of a frame each HOP samples, 60 dB below the loudest mean added to each."""
     ahead = parts * hop
     padded = np.pad(y, (ahead, ahead + n_fft))
     power = np.abs(librosa.stft(padded, n_fft=n_fft, hop_length=hop, pad_mode="constant")[1:]).T.astype(float) ** 2
     first = (np.arange(0, len(y), HOP) + ahead - (parts - 1) * hop // 2) // hop
     power = power[first[:, None] + np.arange(parts)]
     loudest = power.mean(1).max(1)
-    power += 1e-6 * loudest[:, None, None] + 1e-10
-    return 10 * (np.log10(power).mean(1) - np.log10(power.mean(1))), loudest
+    return power + 1e-6 * loudest[:, None, None] + 1e-10, loudest
 
 
-def flatness_statistics(y, n_fft, hop, parts):
-    """[2 * n_fft / 2]: deviations of each bin's flatness over the loud frames, in dB, and of its slopes."""
-    values, loudest = flatness(y, n_fft, hop, parts)
+def flatness(power):
+    """Of short_spectra's powers, as src/dsp/flatness.rs has it: their geometric over their arithmetic mean,
+    in dB [frames, bins]."""
+    return 10 * (np.log10(power).mean(1) - np.log10(power.mean(1)))
+
+
+def comodulation(power):
+    """Of short_spectra's powers, as src/dsp/comodulation.rs has it: 40 (r - 1) [frames, bins], r the correlation of
+    each bin's magnitudes, in units of their mean, with the mean of all bins; a variance of 1e-4 is none."""
+    own = np.sqrt(power)
+    own = own / own.mean(1, keepdims=True) - 1
+    common = own.mean(2, keepdims=True)
+    spread = ((own ** 2).mean(1) + 1e-4) * ((common ** 2).mean(1) + 1e-4)
+    return 40 * ((own * common).mean(1) / np.sqrt(spread) - 1)
+
+
+def compared(y, of, sizes):
+    """[2 * bins]: deviations over the loud frames of each bin's value `of` short spectra, and of its slopes."""
+    power, loudest = short_spectra(y, *sizes)
+    values = of(power)
     level = 10 * np.log10(loudest + 1e-10)
     values = values[level > level.max() - 40]
     return np.concatenate([values.std(0), np.gradient(values, axis=0).std(0)])
@@ -115,9 +131,14 @@ def main():
         judge(f"{scale:7} n_fft {n_fft:5} window {win:5} without", x[:, 120:])
         if (scale, n_fft, win) == ("linear", 512, 400):
             beside = x[:, 120:]
-    for sizes in FLATNESS:
-        x = np.stack([flatness_statistics(y, *sizes) for y in tqdm(clips, desc=str(sizes), leave=False)])
-        judge(f"linear window 400 without, flatness {sizes}", np.concatenate([beside, x], 1))
+    for of, choices, kept in (flatness, FLATNESS, (128, 32, 5)), (comodulation, COMODULATION, None):
+        for sizes in choices:
+            x = np.stack([compared(y, of, sizes) for y in tqdm(clips, desc=str(sizes), leave=False)])
+            x = np.concatenate([beside, x], 1)
+            judge(f"linear window 400 without, {of.__name__} {sizes}", x)
+            if sizes == kept:
+                wider = x
+        beside = wider
 
 
 if __name__ == "__main__":

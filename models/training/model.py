@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from data import BANDS, BINS, STD
+from data import BANDS, COMPARED, STD
 
 LABELS = ("bonafide", "spoof")
 KEPT = 48  # channels whose place in frequency the head knows
@@ -178,14 +178,15 @@ class ResNet(nn.Module):
 class Statistics(nn.Module):
     """How much a window's sound moves, in numbers, and a layer of neurons on them (train_statistics.py).
 
-    x [N, 1, 192, T]: levels of 128 bands of one width, and flatness of 64 bins ("fine" in data.py).  Of the
+    x [N, 1, 224, T]: levels of 128 bands of one width, flatness and comodulation ("fine" in data.py).  Of the
     frames within 40 dB of the loudest, and again of those within 25 dB: the standard deviation of 80 cepstra (DCT of
-    the levels, 1..80), of their slopes and of their slopes' slopes, and of each bin's flatness and of its slope.
+    the levels, 1..80), of their slopes and of their slopes' slopes, and of each bin's flatness and comodulation and of
+    their slopes.
     No means: they would know the microphone.  Convolutions do not find these by themselves in two hours of speech."""
 
     CEPSTRA = 80
     RANGES = [db / 80 / STD for db in (40, 25)]  # in the image's unit
-    SIZE = len(RANGES) * (3 * CEPSTRA + 2 * BINS)
+    SIZE = len(RANGES) * (3 * CEPSTRA + 2 * COMPARED)
     FAR = 8.0  # deviations from the mean; what lies farther is taken to lie there
 
     def __init__(self, width, dropout=0.5):
@@ -215,10 +216,10 @@ class Statistics(nn.Module):
     @torch.no_grad()  # nothing here is learned
     def measure(self, x):
         """[N, SIZE] of images."""
-        levels, flatness = x[:, :, :BANDS], x[:, :, BANDS:]
+        levels, compared = x[:, :, :BANDS], x[:, :, BANDS:]
         cepstra = self.dct @ levels
         slopes = self.slope(cepstra)
-        measured = (cepstra, slopes, self.slope(slopes), flatness, self.slope(flatness))
+        measured = (cepstra, slopes, self.slope(slopes), compared, self.slope(compared))
         level = levels.amax(2, keepdim=True)
         below = level.amax(3, keepdim=True) - level
         loud = [(below < far).float() for far in self.RANGES]

@@ -57,6 +57,7 @@ def main():
     p.add_argument("--model", type=Path, required=True, help="manifest of a float32 model")
     p.add_argument("--images", type=Path, required=True, help="images.npy of `bonafide features --images`")
     p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--static", action="store_true", help="not the dynamic one")
     args = p.parse_args()
     manifest = tomllib.loads(args.model.read_text())
     source = args.model.parent / manifest["model"]["file"]
@@ -73,10 +74,12 @@ def main():
         quantize_static(ready, static, Images(images, name), quant_format=QuantFormat.QDQ, per_channel=True,
                         reduce_range=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
                         op_types_to_quantize=["Conv", "Gemm"])
-        quantize_dynamic(ready, dynamic, per_channel=True, weight_type=QuantType.QInt8)
-    for path in (static, dynamic):
+        if not args.static:
+            quantize_dynamic(ready, dynamic, per_channel=True, weight_type=QuantType.QInt8)
+    made = (static,) if args.static else (static, dynamic)
+    for path in made:
         write_manifest(args.model, path)
-    paths = (source, static, dynamic)
+    paths = (source, *made)
     measured = [measure(path, images, slope) for path in paths]
     expected, _ = measured[0]
     print(f"{len(images)} windows{'':22}  MB  ms a window  nats apart: mean, largest")

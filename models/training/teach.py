@@ -24,11 +24,11 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--features", default="features", help="folder below --work")
-    p.add_argument("--model", type=Path, required=True, help="ONNX file that looks at both banks")
+    p.add_argument("--model", type=Path, required=True, help="ONNX file; what it looks at begins with mel bands")
     args = p.parse_args()
     torch.set_num_threads(1)
-    clean = data.Features(args.work / args.features / "clean", "both")
     run, opinions = export.session(args.model), {}
+    clean = data.Features(args.work / args.features / "clean", slice(run.get_inputs()[0].shape[2]))
     for row in tqdm(data.read_manifest(args.work)):
         if row["split"] == "train" and row["source_repo"] != "own":
             path, count = row["path"], clean.index[row["path"]][1]

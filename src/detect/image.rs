@@ -11,8 +11,8 @@ pub struct ImageBuilder {
     spec: Image,
     /// Bands of each bank.
     banks: Vec<usize>,
-    /// Rows of flatness, behind the banks.
-    flatness: usize,
+    /// Rows of flatness and comodulation, behind the banks.
+    compared: usize,
     resizer: Resizer,
 }
 
@@ -27,8 +27,8 @@ impl ImageBuilder {
     /// A builder for the images of a valid manifest.
     pub fn new(manifest: &Manifest) -> Self {
         let banks = manifest.front_end.banks().map(|bank| bank.n_mels).collect();
-        let flatness = manifest.front_end.flatness.map_or(0, |flatness| flatness.n_rows());
-        Self { spec: manifest.image.clone(), banks, flatness, resizer: Resizer::new() }
+        let compared = manifest.front_end.n_compared();
+        Self { spec: manifest.image.clone(), banks, compared, resizer: Resizer::new() }
     }
 
     /// Input tensor, row-major `[channels, height, width]`, of a window (frames × `n_bands` dB
@@ -48,7 +48,7 @@ impl ImageBuilder {
 
     /// dB to 0..=1 and frames to columns.
     fn normalise(&self, window: &[f32]) -> Plane {
-        let height = self.banks.iter().sum::<usize>() + self.flatness;
+        let height = self.banks.iter().sum::<usize>() + self.compared;
         let width = window.len() / height;
         let references = self.references(window, height);
         let range = self.spec.range_db;
@@ -76,7 +76,7 @@ impl ImageBuilder {
             };
             references.resize(rows.end, reference);
         }
-        references.resize(height, 0.0); // flatness is a ratio: nothing lies above 0 dB
+        references.resize(height, 0.0); // nothing lies above 0 in flatness and comodulation
         references
     }
 

@@ -76,9 +76,13 @@ pub struct FrontEnd {
     /// See [`SecondBank`].
     #[cfg_attr(feature = "onnx", serde(default))]
     pub second: Option<SecondBank>,
-    /// See [`Flatness`].
+    /// How evenly the power of each bin is spread over the frame, in dB; 0 is steady. See [`ShortSpectra`].
     #[cfg_attr(feature = "onnx", serde(default))]
-    pub flatness: Option<Flatness>,
+    pub flatness: Option<ShortSpectra>,
+    /// How much each bin comes and goes with all others within the frame, −80 (when they don't) to 0 (as
+    /// they do): 40·(r − 1) with a correlation r. See [`ShortSpectra`].
+    #[cfg_attr(feature = "onnx", serde(default))]
+    pub comodulation: Option<ShortSpectra>,
 }
 
 /// A second look at the same instants: another window and other bands, whose levels follow the
@@ -98,12 +102,14 @@ pub struct SecondBank {
     pub mel_scale: MelScale,
 }
 
-/// How evenly the power of each FFT bin (but the lowest, 0 Hz) is spread over the frame: short FFTs of
-/// overlapping parts, their powers' geometric mean over the arithmetic mean, in dB; 0 is steady. The values
-/// follow the banks' in each frame.
+/// See [`ShortSpectra::parts`].
+pub(super) const MAX_PARTS: usize = 32;
+
+/// Short FFTs of overlapping parts of a frame, whose powers are compared: a value of each bin but the lowest
+/// (0 Hz). The values follow the banks' in each frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "onnx", derive(serde::Deserialize), serde(deny_unknown_fields))]
-pub struct Flatness {
+pub struct ShortSpectra {
     /// FFT length of a part and length of its Hann window in samples, 16 to 2,048, even.
     pub n_fft: usize,
     /// Step between parts in samples, 1 to `n_fft`.
@@ -112,7 +118,7 @@ pub struct Flatness {
     pub parts: usize,
 }
 
-impl Flatness {
+impl ShortSpectra {
     /// Values in a frame.
     pub fn n_rows(&self) -> usize {
         self.n_fft / 2
@@ -179,19 +185,38 @@ impl FrontEnd {
             check("second.win_length", win_length, fits, "2 to second.n_fft")?;
             check("second.n_mels", n_mels, (1..=1024).contains(&n_mels), "1 to 1024")?;
         }
-        let Some(flatness) = self.flatness else { return Ok(()) };
-        let Flatness { n_fft, hop, parts } = flatness;
-        let fits = (16..=2048).contains(&n_fft) && n_fft.is_multiple_of(2);
-        check("flatness.n_fft", n_fft, fits, "even and 16 to 2048")?;
-        check("flatness.hop", hop, (1..=n_fft).contains(&hop), "1 to flatness.n_fft")?;
-        let fits = (2..=32).contains(&parts) && flatness.span() <= self.n_fft;
-        check("flatness.parts", parts, fits, "2 to 32, and as many as front_end.n_fft has room for")
+        let fields = ["flatness.n_fft", "flatness.hop", "flatness.parts"];
+        self.check_short(fields, self.flatness)?;
+        self.check_short(["comodulation.n_fft", "comodulation.hop", "comodulation.parts"], self.comodulation)
     }
 
-    /// Values in a frame: the bands of both banks and the flatness of the bins.
+    fn check_short(
+        &self,
+        fields: [&'static str; 3],
+        short: Option<ShortSpectra>,
+    ) -> Result<(), FrontEndError> {
+        let Some(short) = short else { return Ok(()) };
+        let ShortSpectra { n_fft, hop, parts } = short;
+        let fits = (16..=2048).contains(&n_fft) && n_fft.is_multiple_of(2);
+        check(fields[0], n_fft, fits, "even and 16 to 2048")?;
+        check(fields[1], hop, (1..=n_fft).contains(&hop), "1 to n_fft")?;
+        let fits = (2..=MAX_PARTS).contains(&parts) && short.span() <= self.n_fft;
+        check(fields[2], parts, fits, "2 to 32, and as many as front_end.n_fft has room for")
+    }
+
+    /// Values in a frame: the bands of both banks, then [`n_compared`](Self::n_compared).
     pub fn n_bands(&self) -> usize {
-        let rows = self.flatness.map_or(0, |flatness| flatness.n_rows());
-        self.banks().map(|bank| bank.n_mels).sum::<usize>() + rows
+        self.banks().map(|bank| bank.n_mels).sum::<usize>() + self.n_compared()
+    }
+
+    /// Values of flatness and comodulation in a frame.
+    pub fn n_compared(&self) -> usize {
+        [self.flatness, self.comodulation].into_iter().flatten().map(|short| short.n_rows()).sum()
+    }
+
+    /// The first bank as a front end of its own.
+    pub fn first(&self) -> Self {
+        Self { second: None, flatness: None, comodulation: None, ..*self }
     }
 
     /// Each bank as a front end of its own.
@@ -201,11 +226,9 @@ impl FrontEnd {
             win_length,
             n_mels,
             mel_scale,
-            second: None,
-            flatness: None,
-            ..*self
+            ..self.first()
         };
-        [Some(Self { second: None, flatness: None, ..*self }), self.second.map(alone)].into_iter().flatten()
+        [Some(self.first()), self.second.map(alone)].into_iter().flatten()
     }
 
     /// Frames per second.

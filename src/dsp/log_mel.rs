@@ -1,4 +1,4 @@
-//! Samples in, log-mel frames (and flatness) out, a frame's work spread over the hop that follows it.
+//! Samples in, log-mel frames (with flatness and comodulation) out, a frame's work spread over the hop that follows it.
 
 use std::ops::Range;
 
@@ -6,15 +6,17 @@ use ringbuf::LocalRb;
 use ringbuf::storage::Heap;
 use ringbuf::traits::Observer;
 
-use super::flatness::FlatnessBank;
+use super::comodulation::comodulation;
+use super::flatness::flatness;
 use super::front_end::{FrontEnd, FrontEndError};
 use super::mel::MelFilterBank;
+use super::short_spectra::PartsBank;
 use super::stft::Stft;
 
 /// Bands that are done at once: about what a tenth of a frame costs.
 const BANDS_A_STEP: usize = 32;
 
-/// Short spectra of the flatness that are done at once, likewise.
+/// Short spectra that are done at once, likewise.
 const PARTS_A_STEP: usize = 3;
 
 /// Streaming log-mel spectrogram.
@@ -35,7 +37,7 @@ pub struct LogMel {
     /// The frame at work.
     frame: Vec<f32>,
     banks: Vec<Bank>,
-    flatness: Option<FlatnessBank>,
+    looks: Vec<Look>,
     steps: Vec<Step>,
     /// Steps done of the frame at work; all of them: there is none.
     done: usize,
@@ -51,14 +53,25 @@ struct Bank {
     bands: Range<usize>,
 }
 
-/// A part of a frame's work: of the bank with that number, or of the flatness.
+/// A value a bin from the spectra of a frame's parts; the power is the front end's `amin`.
+type Compare = fn(&mut PartsBank, f64, &mut [f32]);
+
+/// Short spectra of the frame's parts, and what is made of them.
+struct Look {
+    spectra: PartsBank,
+    compare: Compare,
+    /// Its values among a frame's.
+    values: Range<usize>,
+}
+
+/// A part of a frame's work: of the bank or the look with that number.
 #[derive(Clone)]
 enum Step {
     Spectrum(usize),
     Bands(usize, Range<usize>),
-    /// The spectra of some of its parts.
-    Parts(Range<usize>),
-    Flatness,
+    /// The spectra of some of the frame's parts.
+    Parts(usize, Range<usize>),
+    Compare(usize),
 }
 
 impl LogMel {
@@ -82,13 +95,16 @@ impl LogMel {
             let parts = (0..bank.n_mels).step_by(BANDS_A_STEP);
             steps.extend(parts.map(|from| Step::Bands(number, from..bank.n_mels.min(from + BANDS_A_STEP))));
         }
-        let flatness = spec.flatness.map(|flatness| FlatnessBank::new(spec, flatness));
-        if let Some(flatness) = &flatness {
-            let n = flatness.n_parts();
-            steps.extend(
-                (0..n).step_by(PARTS_A_STEP).map(|from| Step::Parts(from..n.min(from + PARTS_A_STEP))),
-            );
-            steps.push(Step::Flatness);
+        let compared = [(spec.flatness, flatness as Compare), (spec.comodulation, comodulation)];
+        let compared = compared.into_iter().filter_map(|(spectra, compare)| Some((spectra?, compare)));
+        let mut looks = Vec::new();
+        for (number, (spectra, compare)) in compared.enumerate() {
+            let (start, n) = (n_bands, spectra.parts);
+            n_bands += spectra.n_rows();
+            looks.push(Look { spectra: PartsBank::new(spec, spectra), compare, values: start..n_bands });
+            let parts = (0..n).step_by(PARTS_A_STEP);
+            steps.extend(parts.map(|from| Step::Parts(number, from..n.min(from + PARTS_A_STEP))));
+            steps.push(Step::Compare(number));
         }
         let mut log_mel = Self {
             pad: spec.pad(),
@@ -97,7 +113,7 @@ impl LogMel {
             ring: LocalRb::new(spec.n_fft),
             frame: vec![0.0; spec.n_fft],
             banks,
-            flatness,
+            looks,
             done: steps.len(),
             steps,
             bands: vec![0.0; spec.n_bands()],
@@ -114,7 +130,7 @@ impl LogMel {
     }
 
     /// Takes model-rate samples; calls `on_frame` with the dB values ([`FrontEnd::n_bands`], each
-    /// bank's lowest band first, then the flatness) of each frame whose work they complete. Real-time safe.
+    /// bank's lowest band first, then flatness and comodulation) of each frame whose work they complete. Real-time safe.
     pub fn push(&mut self, mut samples: &[f32], mut on_frame: impl FnMut(&[f32])) {
         while !samples.is_empty() {
             // As far as the next step or frame.
@@ -167,15 +183,12 @@ impl LogMel {
                 let out = &mut self.bands[bands.clone()][part.clone()];
                 mel.log_bands(stft.power(), self.amin, part, out);
             }
-            Step::Parts(parts) => {
-                if let Some(flatness) = &mut self.flatness {
-                    parts.for_each(|part| flatness.transform(part, &self.frame));
-                }
+            Step::Parts(look, parts) => {
+                parts.for_each(|part| self.looks[look].spectra.transform(part, &self.frame));
             }
-            Step::Flatness => {
-                if let (Some(flatness), Some(last)) = (&self.flatness, self.banks.last()) {
-                    flatness.values(self.amin, &mut self.bands[last.bands.end..]);
-                }
+            Step::Compare(look) => {
+                let Look { spectra, compare, values } = &mut self.looks[look];
+                compare(spectra, self.amin, &mut self.bands[values.clone()]);
             }
         }
         self.done += 1;
@@ -188,7 +201,7 @@ impl LogMel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dsp::{Flatness, MelNorm, MelScale, Padding, SecondBank};
+    use crate::dsp::{MelNorm, MelScale, Padding, SecondBank, ShortSpectra};
 
     fn spec(hop: usize) -> FrontEnd {
         FrontEnd {
@@ -204,7 +217,8 @@ mod tests {
             padding: Padding::Centre,
             amin: 1e-10,
             second: Some(SecondBank { n_fft: 256, win_length: 200, n_mels: 40, mel_scale: MelScale::Linear }),
-            flatness: Some(Flatness { n_fft: 128, hop: 32, parts: 5 }),
+            flatness: Some(ShortSpectra { n_fft: 128, hop: 32, parts: 5 }),
+            comodulation: Some(ShortSpectra { n_fft: 64, hop: 16, parts: 15 }),
         }
     }
 
@@ -223,11 +237,15 @@ mod tests {
                 MelFilterBank::new(&bank).log_bands(stft.power(), spec.amin, 0..bank.n_mels, &mut out);
                 out
             };
-            let mut flatness = FlatnessBank::new(spec, spec.flatness.unwrap());
-            (0..flatness.n_parts()).for_each(|part| flatness.transform(part, samples));
-            let mut rows = vec![0.0; 64];
-            flatness.values(spec.amin, &mut rows);
-            spec.banks().flat_map(bank).chain(rows).collect()
+            let look = |(spectra, compare): (ShortSpectra, Compare)| {
+                let (mut bank, mut out) = (PartsBank::new(spec, spectra), vec![0.0; spectra.n_rows()]);
+                (0..spectra.parts).for_each(|part| bank.transform(part, samples));
+                compare(&mut bank, spec.amin, &mut out);
+                out
+            };
+            let looks =
+                [(spec.flatness.unwrap(), flatness as Compare), (spec.comodulation.unwrap(), comodulation)];
+            spec.banks().flat_map(bank).chain(looks.into_iter().flat_map(look)).collect()
         };
         padded.windows(spec.n_fft).step_by(spec.hop).map(frame).collect()
     }
@@ -256,14 +274,14 @@ mod tests {
     fn no_stretch_of_samples_has_more_than_its_share() {
         let mut log_mel = LogMel::new(&spec(160)).unwrap();
         let steps = log_mel.steps.len();
-        assert_eq!(steps, 10);
+        assert_eq!(steps, 16);
         let mut most = 0;
-        for part in sound(16_000).chunks(16) {
+        for part in sound(16_000).chunks(10) {
             let before = log_mel.done % steps;
             let mut frames = 0;
             log_mel.push(part, |_| frames += 1);
             most = most.max(frames * steps + log_mel.done % steps - before);
         }
-        assert_eq!(most, 1, "steps in 16 samples, where a frame of 10 steps lasts 160");
+        assert_eq!(most, 1, "steps in 10 samples, where a frame of 16 steps lasts 160");
     }
 }

@@ -1,5 +1,6 @@
 //! Mel filter bank (librosa 0.11 `filters.mel`).
 
+use std::f64::consts::LN_10;
 use std::ops::Range;
 
 use super::front_end::{FrontEnd, MelNorm, MelScale};
@@ -52,7 +53,7 @@ impl MelFilterBank {
         for (out, band) in out.iter_mut().zip(&self.bands[which]) {
             let weights = &self.weights[band.weights.clone()];
             let sum: f64 = weights.iter().zip(&power[band.first_bin..]).map(|(w, p)| w * p).sum();
-            *out = (10.0 * sum.max(amin).log10()) as f32;
+            *out = decibels(sum.max(amin)) as f32;
         }
     }
 
@@ -63,6 +64,11 @@ impl MelFilterBank {
         let gain = |band: &Band| self.weights[band.weights.clone()].iter().sum::<f64>();
         self.bands.iter().map(|band| (10.0 * (gain(band) * window).log10()) as f32).collect()
     }
+}
+
+/// 10·log10 of a power. By the natural logarithm, which takes half the time of `log10`.
+pub(super) fn decibels(power: f64) -> f64 {
+    10.0 / LN_10 * power.ln()
 }
 
 impl FrontEnd {

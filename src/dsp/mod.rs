@@ -3,16 +3,18 @@
 //! Everything here allocates in its constructor and never after; no call after construction
 //! locks, logs, blocks, makes a system call or panics on any input, NaN included.
 
+mod comodulation;
 mod downmix;
 mod flatness;
 mod front_end;
 mod log_mel;
 mod mel;
 mod resample;
+mod short_spectra;
 mod stft;
 
 pub use downmix::{ChannelChoice, Downmix, MAX_CHANNELS, MAX_SAMPLE};
-pub use front_end::{Flatness, FrontEnd, FrontEndError, MelNorm, MelScale, Padding, SecondBank};
+pub use front_end::{FrontEnd, FrontEndError, MelNorm, MelScale, Padding, SecondBank, ShortSpectra};
 pub use log_mel::LogMel;
 pub use mel::MelFilterBank;
 pub use resample::{HOST_RATES, RateError, Resampler};

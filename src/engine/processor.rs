@@ -20,9 +20,9 @@ pub struct StreamConfig {
 }
 
 impl StreamConfig {
-    /// The mid of a stream at `host_rate` Hz, with 3 s of queue.
+    /// The mid of a stream at `host_rate` Hz, with 2.4 s of queue.
     pub fn at(host_rate: f64) -> Self {
-        Self { host_rate, channel: ChannelChoice::Mid, queue_s: 3.0 }
+        Self { host_rate, channel: ChannelChoice::Mid, queue_s: 2.4 }
     }
 }
 

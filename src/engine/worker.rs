@@ -171,7 +171,7 @@ impl StreamWorker {
     /// have no room for the largest of blocks.
     fn is_late(&self) -> bool {
         let limit = (2.0 * self.hop_s + 1.0) * self.manifest.front_end.frame_rate();
-        let limit = (limit as usize).min(self.queue.capacity() * 5 / 8);
+        let limit = (limit as usize).min(self.queue.capacity() * 3 / 4);
         !self.config.lossless && self.queue.waiting() > limit
     }
 

@@ -12,9 +12,8 @@ use crate::model::{Manifest, Reference};
 pub struct Recorder {
     monitor: Arc<Monitor>,
     log: Option<LogSender>,
-    /// What is drawn brightest, and how far below it what is drawn darkest, dB.
+    /// What is drawn brightest, dB.
     reference_db: f32,
-    range_db: f32,
     /// Values that the strip holds at most.
     capacity: usize,
     session: u32,
@@ -40,7 +39,7 @@ impl Recorder {
         display.strip = Strip {
             n_mels,
             frame_rate: manifest.front_end.frame_rate(),
-            range_db: manifest.image.range_db,
+            range_db: manifest.image.range_db.max(1.0),
             received: received + 1,
             levels: VecDeque::with_capacity(capacity),
         };
@@ -51,7 +50,6 @@ impl Recorder {
             monitor,
             log,
             reference_db,
-            range_db: manifest.image.range_db.max(1.0),
             capacity,
             session: 0,
             heard_before_s,
@@ -68,7 +66,7 @@ impl Observer for Recorder {
         let bands = &bands[..strip.n_mels.min(bands.len())];
         let surplus = (strip.levels.len() + bands.len()).saturating_sub(self.capacity);
         strip.levels.drain(..surplus.min(strip.levels.len()));
-        let level = |db: &f32| level(*db, self.reference_db, self.range_db);
+        let level = |db: &f32| level(*db, self.reference_db, strip.range_db);
         strip.levels.extend(bands.iter().map(level));
         strip.received += 1;
     }

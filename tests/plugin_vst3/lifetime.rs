@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vst3::Steinberg::Vst::*;
 use vst3::Steinberg::*;
 
-use crate::common::{child, speech_like};
+use crate::common::{child, noise, speech_like};
 use crate::vst3_host::{self, Block, Vst3Instance, same_bits};
 use crate::{SCORED, same_score, scan, shown, wait_for};
 
@@ -101,7 +101,12 @@ fn an_editor_that_is_never_shown_does_no_harm() {
 
 #[test]
 fn many_instances_each_have_their_own_score() {
-    let sounds: Vec<_> = (0..64).map(|seed| speech_like(16_000, 2.6, seed)).collect();
+    // In noise of its own level: the voice alone is always as near to 100 % as is ever shown.
+    let sound = |seed: u32| -> Vec<f32> {
+        let (voice, hiss) = (speech_like(16_000, 2.6, seed), noise(41_600, 5));
+        voice.iter().zip(hiss).map(|(x, hiss)| x + 0.003 * seed as f32 * hiss).collect()
+    };
+    let sounds: Vec<_> = (0..64).map(sound).collect();
     let expected: Vec<_> = sounds.iter().map(|sound| shown(&scan(16_000, sound)[1])).collect();
     let instances: Vec<_> = sounds.iter().map(|_| Vst3Instance::create()).collect();
     instances.iter().for_each(|instance| instance.start(16_000.0));
@@ -121,7 +126,7 @@ fn many_instances_each_have_their_own_score() {
     let mut different = expected.clone();
     different.sort_by(f64::total_cmp);
     different.dedup();
-    assert!(different.len() > 5, "or the test would show little: {different:?}");
+    assert!(different.len() > 30, "or the test would show little: {different:?}");
 }
 
 #[cfg(target_os = "linux")]

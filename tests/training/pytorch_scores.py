@@ -51,10 +51,12 @@ def spectrogram(path, front):
     return librosa.power_to_db(power[:, :frames], ref=1.0, amin=1e-10, top_db=None).T
 
 
-def flatness(path, front):
-    """float32 [frames, bins] in dB of a whole file."""
+def compared(path, front):
+    """[frames, bins]: flatness and comodulation of a whole file."""
     assert front["hop"] == front_ends.HOP
-    return front_ends.flatness(sf.read(path, dtype="float32")[0], **front["flatness"])[0]
+    y, _ = sf.read(path, dtype="float32")
+    of = front_ends.flatness, front_ends.comodulation
+    return np.concatenate([f(front_ends.short_spectra(y, **front[f.__name__])[0]) for f in of], 1)
 
 
 def network(work):
@@ -77,7 +79,7 @@ def main():
     with open(work / "scores.csv", newline="") as f:
         windows = [(r["path"], float(r["start_s"]), float(r["llr"])) for r in csv.DictReader(f)]
     banks = front, front | {"mel_scale": "slaney"} | front["second"]
-    rows = {path: np.concatenate([*(spectrogram(path, bank) for bank in banks), flatness(path, front)], 1)
+    rows = {path: np.concatenate([*(spectrogram(path, bank) for bank in banks), compared(path, front)], 1)
             for path, _, _ in windows}
     db = []
     for path, start, _ in windows:

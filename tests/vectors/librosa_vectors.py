@@ -4,7 +4,7 @@
 
 Writes librosa.npz beside this file: for each signal `<name>/y` (float32, 1 s at 16 kHz) and for
 each front end `<name>/<front end>` (float32 dB, frames x mels), computed in float64, and
-`<name>/flatness` (float32 dB, frames x bins). librosa's
+`<name>/flatness` (float32 dB, frames x bins) and `<name>/comodulation` (float32, likewise). librosa's
 float32 path differs by less than 1e-5 dB (this script prints by how much), since numpy's FFT
 computes in double all the same.
 """
@@ -57,16 +57,32 @@ def log_mel(y, options):
     return librosa.power_to_db(mel, ref=1.0, amin=1e-10, top_db=None).T
 
 
-def flatness(y, n_fft=128, hop=32, parts=5, amin=1e-10):
-    """Frames x bins, dB: geometric over arithmetic mean of the powers of `parts` short spectra around every
-    160th sample; 60 dB below the loudest bin's mean is added to each."""
+def short_spectra(y, n_fft, hop, parts, amin=1e-10):
+    """Powers, frames x parts x bins, of `parts` short spectra around every 160th sample; 60 dB below the loudest
+    bin's mean is added to each."""
     ahead = parts * hop
     spectra = librosa.stft(np.pad(y, ahead), n_fft=n_fft, hop_length=hop, pad_mode="constant")
     power = np.abs(spectra[1:]).T.astype(np.float64) ** 2
     around = (np.arange(0, RATE, 160) + ahead)[:, None] // hop + np.arange(parts) - parts // 2
     power = power[around]
-    power += 1e-6 * power.mean(1).max(1)[:, None, None] + amin
+    return power + 1e-6 * power.mean(1).max(1)[:, None, None] + amin
+
+
+def flatness(power):
+    """Frames x bins, dB: geometric over arithmetic mean."""
     return 10 * (np.log10(power).mean(1) - np.log10(power.mean(1)))
+
+
+def comodulation(power):
+    """Frames x bins, 40 (r - 1): how each bin's magnitudes correlate with the mean of all, each divided by its mean."""
+    envelope = np.sqrt(power)
+    envelope = envelope / envelope.mean(1)[:, None] - 1
+    common = envelope.mean(2)
+    found = np.empty(envelope[:, 0].shape)
+    for frame, (own, all_of_them) in enumerate(zip(envelope, common)):
+        spread = np.sqrt((own.var(0) + 1e-4) * (all_of_them.var() + 1e-4))
+        found[frame] = 40 * (own.T @ all_of_them / len(own) / spread - 1)
+    return found
 
 
 def in_single_precision(y, exact):
@@ -95,6 +111,7 @@ for name, y in signals():
         if front_end == "default":
             print(f"{name}: a float32 FFT would be off by {in_single_precision(y, exact):.1e} dB")
         arrays[f"{name}/{front_end}"] = np.ascontiguousarray(exact, np.float32)
-    arrays[f"{name}/flatness"] = np.ascontiguousarray(flatness(y), np.float32)
+    arrays[f"{name}/flatness"] = np.ascontiguousarray(flatness(short_spectra(y, 128, 32, 5)), np.float32)
+    arrays[f"{name}/comodulation"] = np.ascontiguousarray(comodulation(short_spectra(y, 64, 16, 15)), np.float32)
 np.savez_compressed(Path(__file__).with_name("librosa.npz"), **arrays)
 print(f"librosa's float32 differs from its float64 by up to {worst:.1e} dB within 80 dB of the maximum")

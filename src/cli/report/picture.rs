@@ -41,7 +41,7 @@ impl Picture {
         let mut audio = Audio::open(path).map_err(|error| error.to_string())?;
         let rate = f64::from(audio.rate);
         // The first bank is a picture by itself.
-        let front_end = &FrontEnd { second: None, flatness: None, ..*front_end };
+        let front_end = &front_end.first();
         let (mut processor, mut queue) =
             StreamProcessor::new(front_end, StreamConfig::at(rate)).map_err(|error| error.to_string())?;
         let column = |seconds: f64| ((seconds / duration_s * WIDTH as f64) as usize).min(WIDTH - 1);

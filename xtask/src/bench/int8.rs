@@ -25,7 +25,7 @@ pub fn quantized(
     measure(features.arg("--out").arg(&images).arg(&list), &[0]).context("no images to calibrate with")?;
     let mut quantize = Command::new(python);
     quantize.arg(workspace.root.join("models/training/quantize.py")).env("PYTHONDONTWRITEBYTECODE", "1");
-    quantize.arg("--model").arg(model).arg("--images").arg(images.join("images.npy"));
+    quantize.arg("--static").arg("--model").arg(model).arg("--images").arg(images.join("images.npy"));
     measure(on_threads(quantize.arg("--out").arg(folder), 2), &[0]).context("cannot quantise")?;
     let stem = model.file_stem().context("a manifest without a name")?.display().to_string();
     Ok(folder.join(format!("{stem}-int8.toml")))
