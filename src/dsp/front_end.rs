@@ -79,8 +79,8 @@ pub struct FrontEnd {
     /// How evenly the power of each bin is spread over the frame, in dB; 0 is steady. See [`ShortSpectra`].
     #[cfg_attr(feature = "onnx", serde(default))]
     pub flatness: Option<ShortSpectra>,
-    /// How much each bin comes and goes with all others within the frame, −80 (when they don't) to 0 (as
-    /// they do): 40·(r − 1) with a correlation r. See [`ShortSpectra`].
+    /// How much each bin comes and goes with all others within the frame, 40·(r − 1) of a correlation r: 0
+    /// where it does as they do, −80 where it does the opposite. See [`ShortSpectra`].
     #[cfg_attr(feature = "onnx", serde(default))]
     pub comodulation: Option<ShortSpectra>,
 }
