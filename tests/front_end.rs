@@ -103,11 +103,7 @@ fn flatness_and_comodulation_equal_their_definitions() {
 /// below.
 #[test]
 fn flatness_hears_pulses_and_no_gain() {
-    let mean = |samples: &[f32]| {
-        let values: Vec<f32> =
-            frames(&with_flatness(), samples)[5..90].iter().flat_map(|f| f[128..].to_vec()).collect();
-        values.iter().sum::<f32>() / values.len() as f32
-    };
+    let mean = |samples: &[f32]| mean_behind_the_bank(&with_flatness(), samples);
     let hiss = noise(16_000, 4);
     let pulses: Vec<f32> =
         (0..16_000).map(|i| 0.001 * hiss[i] + if i % 160 == 40 { 0.5 } else { 0.0 }).collect();
@@ -121,11 +117,7 @@ fn flatness_hears_pulses_and_no_gain() {
 /// Pulses excite all bands at once, noise each by itself; and no gain shows.
 #[test]
 fn comodulation_hears_pulses_and_no_gain() {
-    let mean = |samples: &[f32]| {
-        let values: Vec<f32> =
-            frames(&with_comodulation(), samples)[5..90].iter().flat_map(|f| f[128..].to_vec()).collect();
-        values.iter().sum::<f32>() / values.len() as f32
-    };
+    let mean = |samples: &[f32]| mean_behind_the_bank(&with_comodulation(), samples);
     let pulses: Vec<f32> = (0..16_000).map(|i| if i % 160 == 40 { 0.5 } else { 0.0 }).collect();
     let softer: Vec<f32> = pulses.iter().map(|x| x * 0.1).collect();
     let (tone, noise, buzz) =
@@ -133,6 +125,12 @@ fn comodulation_hears_pulses_and_no_gain() {
     assert!((-41.0..-30.0).contains(&tone), "{tone}");
     assert!((-35.0..-20.0).contains(&noise) && buzz > -1.0, "{noise} {buzz}");
     assert!((mean(&softer) - buzz).abs() < 0.01);
+}
+
+/// Mean of the values that follow the 128 bands, over frames that the ends don't reach.
+fn mean_behind_the_bank(spec: &FrontEnd, samples: &[f32]) -> f32 {
+    let values: Vec<f32> = frames(spec, samples)[5..90].iter().flat_map(|f| f[128..].to_vec()).collect();
+    values.iter().sum::<f32>() / values.len() as f32
 }
 
 fn with_flatness() -> FrontEnd {
