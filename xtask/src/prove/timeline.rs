@@ -81,8 +81,9 @@ pub fn line(reading: &Reading) -> String {
     }
 }
 
+/// As the plugin and the command line do, never 0 or 100 %.
 fn percent(p: f64) -> String {
-    format!("{:3.0} %", 100.0 * p)
+    format!("{:3.0} %", (100.0 * p).clamp(1.0, 99.0))
 }
 
 #[cfg(test)]
@@ -120,6 +121,7 @@ mod tests {
         ]);
         let verdict = timeline.verdict(0.5).unwrap();
         assert_eq!(verdict, " 60 %  SPOOF      the last of 3 windows, 2 of them at 50 % or more, peak  98 %");
+        assert_eq!([percent(0.998), percent(0.001)], [" 99 %", "  1 %"]);
         assert!(timeline.verdict(0.7).unwrap().contains("bona fide  the last of 3 windows, 1 of them"));
     }
 
