@@ -6,7 +6,8 @@ For each filter bank: cepstra (1..40) of the clean clips' loud frames; a support
 their statistics, either with the mean spectrum (mean and deviation of cepstra, deviation of their
 slopes) or without it (deviations only: blind to microphone and equaliser); then the latter of bands of one
 width with the deviations of flatness (src/dsp/flatness.rs) and of its slopes beside it, and of
-comodulation (src/dsp/comodulation.rs) too.  EER and AUC per file, mean over five folds that share no source.  A minute of one core per row.
+comodulation (src/dsp/comodulation.rs) too.  EER and AUC per file, mean over five folds that share no source.
+A minute of one core per row.
 """
 
 import argparse
@@ -28,7 +29,7 @@ RATE, HOP, BANDS, FOLDS = 16000, 160, 128, 5
 BANKS = [("mel", 1024, 1024), ("mel", 512, 400), ("linear", 2048, 2048), ("linear", 1024, 1024),
          ("linear", 512, 400), ("linear", 512, 256)]
 FLATNESS = [(64, 16, 10), (128, 32, 5), (256, 32, 5)]  # FFT of a part, step between parts, parts
-COMODULATION = [(64, 16, 9), (64, 16, 15), (64, 16, 25), (128, 32, 9)]  # beside the second of those
+COMODULATION = [(64, 16, 9), (64, 16, 15), (64, 16, 25), (128, 32, 9)]
 
 
 def bank(scale, n_fft):
@@ -131,14 +132,18 @@ def main():
         judge(f"{scale:7} n_fft {n_fft:5} window {win:5} without", x[:, 120:])
         if (scale, n_fft, win) == ("linear", 512, 400):
             beside = x[:, 120:]
-    for of, choices, kept in (flatness, FLATNESS, (128, 32, 5)), (comodulation, COMODULATION, None):
+
+    def judge_with(beside, of, choices):
+        """Statistics by the sizes of the short spectra, those in `beside` first."""
+        found = {}
         for sizes in choices:
             x = np.stack([compared(y, of, sizes) for y in tqdm(clips, desc=str(sizes), leave=False)])
-            x = np.concatenate([beside, x], 1)
-            judge(f"linear window 400 without, {of.__name__} {sizes}", x)
-            if sizes == kept:
-                wider = x
-        beside = wider
+            found[sizes] = np.concatenate([beside, x], 1)
+            judge(f"linear window 400 without, {of.__name__} {sizes}", found[sizes])
+        return found
+
+    with_flatness = judge_with(beside, flatness, FLATNESS)
+    judge_with(with_flatness[128, 32, 5], comodulation, COMODULATION)
 
 
 if __name__ == "__main__":

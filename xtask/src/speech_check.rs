@@ -2,6 +2,7 @@
 //! printed and never asserted: a handful of voices proves nothing about a detector.
 
 use crate::cargo::Workspace;
+use crate::prove::percent;
 use crate::{ort, tool};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -118,7 +119,7 @@ fn table_line(row: &Value) -> String {
     let text = |key: &str| row[key].as_str().unwrap_or("–");
     let file = Path::new(text("path")).file_name().unwrap_or_default().display().to_string();
     let p_spoof = match row["p_spoof"].as_f64() {
-        Some(p) => format!("{:.0} %", (100.0 * p).clamp(1.0, 99.0)),
+        Some(p) => percent(p).trim().to_owned(),
         None => "–".into(),
     };
     let model = row["model"]["name"].as_str().unwrap_or("–");

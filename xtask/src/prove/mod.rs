@@ -9,6 +9,7 @@ use clap::Plugin;
 use std::path::Path;
 use timeline::{Reading, Timeline};
 
+pub use timeline::percent;
 pub use wav::Wav;
 
 /// Streams `source` through the plugin in the file `path` and prints what its meters say.

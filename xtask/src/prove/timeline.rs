@@ -82,7 +82,7 @@ pub fn line(reading: &Reading) -> String {
 }
 
 /// As the plugin and the command line do, never 0 or 100 %.
-fn percent(p: f64) -> String {
+pub fn percent(p: f64) -> String {
     format!("{:3.0} %", (100.0 * p).clamp(1.0, 99.0))
 }
 
