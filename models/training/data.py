@@ -20,8 +20,14 @@ import numpy as np
 import torch
 
 BANDS = 128  # of a bank
-BINS = (64, 32)  # of the flatness and of the comodulation
-COMPARED = sum(BINS)
+COMODULATED, LAGS = 8, 2  # bands of the comodulation; how late one of them may be
+BINS = 32  # whose comodulation with all others follows
+_BANDS, _BINS, _ALL = np.arange(COMODULATED), COMODULATED + np.arange(BINS), COMODULATED + BINS
+# The two whose envelopes each value of the comodulation compares: bands, bins (behind the bands), all (last).
+PAIRS = np.concatenate([np.triu_indices(COMODULATED, 1)]
+                       + LAGS * [[np.repeat(_BANDS, COMODULATED), np.tile(_BANDS, COMODULATED)]]
+                       + [[_BINS, np.full(BINS, _ALL)]], 1)
+COMPARED = PAIRS.shape[1]
 WINDOW, HOP = 200, 50  # frames a window, frames between evaluation windows
 BANKS = {"mel": slice(0, BANDS), "linear": slice(BANDS, 2 * BANDS), "both": slice(0, 2 * BANDS),
          "fine": slice(BANDS, 2 * BANDS + COMPARED)}  # fine: bands of one width, flatness, comodulation
@@ -188,8 +194,9 @@ class Sampler:
 
 
 def parts(db):
-    """Levels [N, T, BANDS a bank], flatness and comodulation [N, T, COMPARED or none] of dB [N, T, rows]."""
-    return db.split([db.shape[2] // BANDS * BANDS, db.shape[2] % BANDS], 2)
+    """Levels [N, T, BANDS a bank] and comodulation [N, T, COMPARED or none] of dB [N, T, rows]."""
+    compared = COMPARED if db.shape[2] % BANDS else 0
+    return db.split([db.shape[2] - compared, compared], 2)
 
 
 def warp(db, factor):
@@ -211,7 +218,7 @@ def each_bank(function, *arrays):
 
 def mixed(db, noise, snr):
     """Speech and noise, both dB [N, T, rows], at `snr` dB [N, 1, 1]: powers add, phases are taken to be
-    unrelated; in flatness and comodulation, each weighs as much as its power in those bands of one width."""
+    unrelated; in comodulation, each envelope weighs as much as its power in those bands of one width."""
     def power(x):  # mean power of the window, dB
         return torch.logsumexp(x.flatten(1) * LOG_DB, 1).view(-1, 1, 1) / LOG_DB
 
@@ -219,15 +226,19 @@ def mixed(db, noise, snr):
         noise = noise + (power(db) - power(noise) - snr)
         return torch.logaddexp(db * LOG_DB, noise * LOG_DB) / LOG_DB
 
-    def of_bins(levels):  # some bands each, natural logarithm of power
-        levels = levels[..., -BANDS:] * LOG_DB
-        return torch.cat([levels.unflatten(2, (bins, -1)).logsumexp(3) for bins in BINS], 2)
+    def of_bands(levels):  # those of one width, in bins, in bands of bins and all in one: ln of their power
+        bins = (levels[..., -BANDS:] * LOG_DB).unflatten(2, (BINS, -1)).logsumexp(3)
+        bands = bins.unflatten(2, (COMODULATED, -1)).logsumexp(3)
+        return torch.cat([bands, bins, bins.logsumexp(2, keepdim=True)], 2)
 
     (speech, compared), (noise, other) = parts(db), parts(noise)
     both = each_bank(one, speech, noise)
     if compared.shape[2]:
-        share = (of_bins(speech) - of_bins(both)).exp()
-        compared = share * compared + (1 - share) * other
+        share = (of_bands(speech) - of_bands(both)).exp()
+        rest, (a, b) = 1 - share, PAIRS
+        size = (share.square() + rest.square()).sqrt()
+        r = share[..., a] * share[..., b] * (compared / 40 + 1) + rest[..., a] * rest[..., b] * (other / 40 + 1)
+        compared = 40 * (r / (size[..., a] * size[..., b]) - 1)
     return torch.cat([both, compared], 2)
 
 

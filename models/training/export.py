@@ -125,16 +125,26 @@ class Graph:
         apart = self.node("Sub", self.part(x, 2, 1 << 30, 3), self.part(x, 0, -2, 3))
         return self.node("Mul", apart, self.constant(np.float32(0.5)))
 
-    def deviation(self, x, loud):
-        """models.Statistics.deviation, of x [N, 1, rows, T] over several choices of frames at once, loud
-        [N, 1, T, choices]: [N, 1, rows, choices]."""
+    def moments(self, x, loud):
+        """models.Statistics.moments, of x [N, 1, rows, T] over several choices of frames at once, loud
+        [N, 1, T, choices]: mean and deviation [N, 1, rows, choices]."""
         count = self.node("Max", self.over("ReduceSum", loud, [2], 1), self.constant(np.float32(1)))
-        x = self.node("Sub", x, self.over("ReduceMean", x, [3], 1))  # small numbers, whose squares are exact
+        middle = self.over("ReduceMean", x, [3], 1)
+        x = self.node("Sub", x, middle)  # small numbers, whose squares are exact
         mean = self.node("Div", self.node("MatMul", x, loud), count)
         square = self.node("Div", self.node("MatMul", self.node("Mul", x, x), loud), count)
         variance = self.node("Sub", square, self.node("Mul", mean, mean))
         least = self.constant(np.float32(1e-8))
-        return self.node("Sqrt", self.node("Add", self.node("Relu", variance), least))
+        deviation = self.node("Sqrt", self.node("Add", self.node("Relu", variance), least))
+        return self.node("Add", mean, middle), deviation
+
+    def modulation(self, x, net):
+        """models.Statistics.modulation."""
+        lines = net.lines.shape
+        x = self.node("Conv", x, self.constant(net.lines), kernel_shape=list(lines[2:]), strides=[1, lines[3] // 2])
+        power = self.over("ReduceMean", self.node("Mul", x, x), [3])
+        power = self.node("MatMul", self.constant(net.rates), power)
+        return self.node("Flatten", self.node("Log", self.node("Add", power, self.constant(np.float32(1e-6)))))
 
     def measured(self, x, net):
         """models.Statistics.measure."""
@@ -144,12 +154,16 @@ class Graph:
         far = self.constant(np.array(net.RANGES, np.float32).reshape(1, 1, -1, 1))
         loud = self.node("Transpose", self.node("Cast", self.node("Less", below, far), to=TensorProto.FLOAT),
                          perm=[0, 1, 3, 2])
+        # A slope loses a frame at each end.
+        within = [loud] + [self.part(loud, cut, -cut) for cut in (1, 2)]
+        wide = [self.part(loud, 0, 1, 3) for loud in within[:2]]
         cepstra = self.node("MatMul", self.constant(net.dct), levels)
         slopes = self.slope(cepstra)
-        within = {0: loud, 1: self.part(loud, 1, -1), 2: self.part(loud, 2, -2)}
-        of = ((cepstra, 0), (slopes, 1), (self.slope(slopes), 2), (compared, 0), (self.slope(compared), 1))
-        found = self.node("Concat", *(self.deviation(y, within[cut]) for y, cut in of), axis=2)
-        return self.node("Flatten", self.node("Transpose", found, perm=[0, 1, 3, 2]))
+        moving = [self.moments(y, loud)[1] for y, loud in zip((cepstra, slopes, self.slope(slopes)), within)]
+        moving = self.node("Transpose", self.node("Concat", *moving, axis=2), perm=[0, 1, 3, 2])
+        found = [moving, *self.moments(compared, wide[0]), self.moments(self.slope(compared), wide[1])[1]]
+        low = self.modulation(self.part(cepstra, 0, net.MOVING), net)
+        return self.node("Concat", *(self.node("Flatten", y) for y in found), low, axis=1)
 
     def statistics(self, x, net):
         x = self.node("Sub", self.measured(x, net), self.constant(net.mean))

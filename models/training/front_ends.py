@@ -5,8 +5,8 @@
 For each filter bank: cepstra (1..40) of the clean clips' loud frames; a support-vector machine on
 their statistics, either with the mean spectrum (mean and deviation of cepstra, deviation of their
 slopes) or without it (deviations only: blind to microphone and equaliser); then the latter of bands of one
-width with the deviations of flatness (src/dsp/flatness.rs) and of its slopes beside it, and of
-comodulation (src/dsp/comodulation.rs) too.  EER and AUC per file, mean over five folds that share no source.
+width with means and deviations of comodulation (src/dsp/comodulation.rs) and deviations of its slopes beside it,
+and with the modulations of cepstra too.  EER and AUC per file, mean over five folds that share no source.
 A minute of one core per row.
 """
 
@@ -18,6 +18,7 @@ import librosa
 import numpy as np
 import soundfile as sf
 from scipy.fft import dct
+from scipy.signal import stft
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -28,8 +29,9 @@ import metrics
 RATE, HOP, BANDS, FOLDS = 16000, 160, 128, 5
 BANKS = [("mel", 1024, 1024), ("mel", 512, 400), ("linear", 2048, 2048), ("linear", 1024, 1024),
          ("linear", 512, 400), ("linear", 512, 256)]
-FLATNESS = [(64, 16, 10), (128, 32, 5), (256, 32, 5)]  # FFT of a part, step between parts, parts
-COMODULATION = [(64, 16, 9), (64, 16, 15), (64, 16, 25), (128, 32, 9)]
+COMODULATION = [(64, 16, 15, 8, 2), (64, 16, 25, 8, 0), (64, 16, 25, 8, 1), (64, 16, 25, 8, 2),
+                (64, 16, 28, 16, 1)]  # FFT of a part, step between parts, parts, bands, lags
+RATES = ((1, 2), (2, 4), (4, 7), (7, 11), (11, 16), (16, 21))  # of modulations, in 2.5 Hz
 
 
 def bank(scale, n_fft):
@@ -42,54 +44,71 @@ def bank(scale, n_fft):
     return np.clip(np.minimum(rise, 2 - rise), 0, None).astype(np.float32)
 
 
+def levels(y, filters, n_fft, win):
+    """dB [frames, BANDS]."""
+    power = np.abs(librosa.stft(y, n_fft=n_fft, win_length=win, hop_length=HOP)) ** 2
+    return 10 * np.log10(np.maximum(filters @ power, 1e-10)).T
+
+
+def cepstra_of(db):
+    return dct(np.maximum(db - db.max(), -80), axis=1, norm="ortho")[:, 1:41]
+
+
 def statistics(y, filters, n_fft, win):
     """[240]: 40 means of cepstra, 40 deviations, 40 of their slopes; and the deviations again with
     40 of the slopes' slopes."""
-    power = np.abs(librosa.stft(y, n_fft=n_fft, win_length=win, hop_length=HOP)) ** 2
-    db = 10 * np.log10(np.maximum(filters @ power, 1e-10)).T
-    loud = db.max(1)
-    db = db[loud > loud.max() - 40]
-    cepstra = dct(np.maximum(db - db.max(), -80), axis=1, norm="ortho")[:, 1:41]
+    db = levels(y, filters, n_fft, win)
+    cepstra = cepstra_of(db[is_loud(db.max(1))])
     slope = np.gradient(cepstra, axis=0)
     deviations = [cepstra.std(0), slope.std(0)]
     return np.concatenate([cepstra.mean(0), *deviations, *deviations, np.gradient(slope, axis=0).std(0)])
 
 
-def short_spectra(y, n_fft, hop, parts):
-    """(powers of each bin but 0 Hz [frames, parts, n_fft / 2], mean of the loudest [frames]) of `parts` short
-    spectra around the centre of a frame each HOP samples, 60 dB below the loudest mean added to each."""
+def is_loud(level):
+    return level > level.max() - 40
+
+
+def modulations(y, filters, n_fft, win):
+    """[240]: ln of the power of 40 cepstra's modulations in six ranges of rates, from pieces of 0.4 s."""
+    cepstra = cepstra_of(levels(y, filters, n_fft, win))
+    cepstra = np.concatenate([cepstra] * -(-40 // len(cepstra)))
+    _, _, lines = stft(cepstra, nperseg=40, noverlap=20, axis=0, boundary=None, padded=False)
+    power = (np.abs(lines) ** 2).mean(2)
+    return np.concatenate([np.log(power[low:high].mean(0) + 1e-3) for low, high in RATES])
+
+
+def comodulation(y, n_fft, hop, parts, bands, lags, amin=1e-10):
+    """As src/dsp/comodulation.rs has it, [frames, values]: 40 (r - 1) of the correlations r of envelopes in short
+    spectra around the centre of a frame each HOP samples: of bands, one of two up to `lags` parts late, and of each
+    bin with the mean of all."""
     ahead = parts * hop
     padded = np.pad(y, (ahead, ahead + n_fft))
-    power = np.abs(librosa.stft(padded, n_fft=n_fft, hop_length=hop, pad_mode="constant")[1:]).T.astype(float) ** 2
+    magnitude = np.abs(librosa.stft(padded, n_fft=n_fft, hop_length=hop, pad_mode="constant")[1:]).T.astype(float)
     first = (np.arange(0, len(y), HOP) + ahead - (parts - 1) * hop // 2) // hop
-    power = power[first[:, None] + np.arange(parts)]
-    loudest = power.mean(1).max(1)
-    return power + 1e-6 * loudest[:, None, None] + 1e-10, loudest
+    magnitude = magnitude[first[:, None] + np.arange(parts)]
+    mean = magnitude.mean(1, keepdims=True)
+    bins = (magnitude - mean) / (mean + 1e-3 * mean.max(2, keepdims=True) + amin ** 0.5)
+    envelopes = bins.reshape(len(bins), parts, bands, -1).mean(3)
+    common = envelopes.mean(2, keepdims=True)
+
+    def spread(x):
+        return np.sqrt((x ** 2).sum(1) + 1e-4 * parts)
+
+    found, of_bands = [], spread(envelopes)
+    for lag in range(lags + 1):
+        products = np.einsum("nta,ntb->nab", envelopes[:, lag:], envelopes[:, :parts - lag])
+        r = products / (of_bands[:, :, None] * of_bands[:, None])
+        found.append(r.reshape(len(r), -1) if lag else r[(slice(None), *np.triu_indices(bands, 1))])
+    found.append((bins * common).sum(1) / (spread(bins) * spread(common)))
+    return 40 * (np.concatenate(found, 1) - 1)
 
 
-def flatness(power):
-    """Of short_spectra's powers, as src/dsp/flatness.rs has it: their geometric over their arithmetic mean,
-    in dB [frames, bins]."""
-    return 10 * (np.log10(power).mean(1) - np.log10(power.mean(1)))
-
-
-def comodulation(power):
-    """Of short_spectra's powers, as src/dsp/comodulation.rs has it: 40 (r - 1) [frames, bins], r the correlation of
-    each bin's magnitudes, in units of their mean, with the mean of all bins; a variance of 1e-4 is none."""
-    own = np.sqrt(power)
-    own = own / own.mean(1, keepdims=True) - 1
-    common = own.mean(2, keepdims=True)
-    spread = ((own ** 2).mean(1) + 1e-4) * ((common ** 2).mean(1) + 1e-4)
-    return 40 * ((own * common).mean(1) / np.sqrt(spread) - 1)
-
-
-def compared(y, of, sizes):
-    """[2 * bins]: deviations over the loud frames of each bin's value `of` short spectra, and of its slopes."""
-    power, loudest = short_spectra(y, *sizes)
-    values = of(power)
-    level = 10 * np.log10(loudest + 1e-10)
-    values = values[level > level.max() - 40]
-    return np.concatenate([values.std(0), np.gradient(values, axis=0).std(0)])
+def compared(y, sizes):
+    """Of the loud frames: mean and deviation of each value of comodulation and deviation of its slopes."""
+    values = comodulation(y, *sizes)
+    level = np.abs(librosa.stft(y, n_fft=512, hop_length=HOP)).max(0)[:len(values)]
+    values = values[is_loud(20 * np.log10(level + 1e-10))]
+    return np.concatenate([values.mean(0), values.std(0), np.gradient(values, axis=0).std(0)])
 
 
 def folds(rows):
@@ -133,17 +152,15 @@ def main():
         if (scale, n_fft, win) == ("linear", 512, 400):
             beside = x[:, 120:]
 
-    def judge_with(beside, of, choices):
-        """Statistics by the sizes of the short spectra, those in `beside` first."""
-        found = {}
-        for sizes in choices:
-            x = np.stack([compared(y, of, sizes) for y in tqdm(clips, desc=str(sizes), leave=False)])
-            found[sizes] = np.concatenate([beside, x], 1)
-            judge(f"linear window 400 without, {of.__name__} {sizes}", found[sizes])
-        return found
+    def with_each(of, *arguments):
+        return np.stack([of(y, *arguments) for y in tqdm(clips, desc=of.__name__, leave=False)])
 
-    with_flatness = judge_with(beside, flatness, FLATNESS)
-    judge_with(with_flatness[128, 32, 5], comodulation, COMODULATION)
+    moving = with_each(modulations, bank("linear", 512), 512, 400)
+    judge("linear window 400 without, and modulations", np.concatenate([beside, moving], 1))
+    for sizes in COMODULATION:
+        x = np.concatenate([beside, with_each(compared, sizes)], 1)
+        judge(f"the same without, and comodulation {sizes}", x)
+        judge("  and modulations", np.concatenate([x, moving], 1))
 
 
 if __name__ == "__main__":

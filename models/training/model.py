@@ -176,23 +176,33 @@ class ResNet(nn.Module):
 
 
 class Statistics(nn.Module):
-    """How much a window's sound moves, in numbers, and a layer of neurons on them (train_statistics.py).
+    """How a window's sound moves, in numbers, and a layer of neurons on them (train_statistics.py).
 
-    x [N, 1, 224, T]: levels of 128 bands of one width, flatness and comodulation ("fine" in data.py).  Of the
-    frames within 40 dB of the loudest, and again of those within 25 dB: the standard deviation of 80 cepstra (DCT of
-    the levels, 1..80), of their slopes and of their slopes' slopes, and of each bin's flatness and comodulation and of
-    their slopes.
-    No means: they would know the microphone.  Convolutions do not find these by themselves in two hours of speech."""
+    x [N, 1, 316, T]: levels of 128 bands of one width and comodulation ("fine" in data.py).  `measure` has:
+    - of the frames within 40 dB of the loudest, and again of those within 25 dB, the standard deviation of 80
+      cepstra (DCT of the levels, 1..80), of their slopes and of their slopes' slopes;
+    - of those within 40 dB, mean and deviation of each value of comodulation and the deviation of its slopes;
+    - how fast the first 40 cepstra move: the logarithm of the power of their modulations in each of RATES.
+    No means of levels: they would know the microphone.  Convolutions do not find these by themselves in two hours
+    of speech."""
 
-    CEPSTRA = 80
+    CEPSTRA, MOVING = 80, 40
     RANGES = [db / 80 / STD for db in (40, 25)]  # in the image's unit
-    SIZE = len(RANGES) * (3 * CEPSTRA + 2 * COMPARED)
+    PIECE = 40  # frames of a modulation spectrum, whose lines lie 2.5 Hz apart; half of them overlap
+    RATES = ((1, 2), (2, 4), (4, 7), (7, 11), (11, 16), (16, 21))  # lines, first and one behind the last
+    SIZE = len(RANGES) * 3 * CEPSTRA + 3 * COMPARED + len(RATES) * MOVING
     FAR = 8.0  # deviations from the mean; what lies farther is taken to lie there
 
     def __init__(self, width, dropout=0.5):
         super().__init__()
         k, n = torch.arange(1, self.CEPSTRA + 1).view(-1, 1), torch.arange(BANDS)
         self.register_buffer("dct", torch.cos(torch.pi * k * (2 * n + 1) / (2 * BANDS)) * (2 / BANDS) ** 0.5)
+        lines = torch.arange(1, self.RATES[-1][1]).view(-1, 1) * 2 * torch.pi * torch.arange(self.PIECE) / self.PIECE
+        window = torch.hann_window(self.PIECE) / (self.PIECE / 2)  # periodic; its sum becomes 1
+        self.register_buffer("lines", (torch.cat([lines.cos(), lines.sin()]) * window).view(-1, 1, 1, self.PIECE))
+        rates = [[float(low <= line % lines.shape[0] + 1 < high) / (high - low) for line in range(2 * len(lines))]
+                 for low, high in self.RATES]
+        self.register_buffer("rates", torch.tensor(rates))
         self.register_buffer("mean", torch.zeros(self.SIZE))
         self.register_buffer("scale", torch.ones(self.SIZE))
         self.hidden = nn.Linear(self.SIZE, width)
@@ -204,26 +214,33 @@ class Statistics(nn.Module):
         return (x[..., 2:] - x[..., :-2]) / 2
 
     @staticmethod
-    def deviation(x, loud):
-        """Of x [N, 1, rows, T] over the frames where loud [N, 1, 1, T or more] is 1: [N, rows]."""
+    def moments(x, loud):
+        """Mean and standard deviation of x [N, 1, rows, T] over the frames where loud [N, 1, 1, T or more] is 1:
+        [N, rows] each."""
         cut = (loud.shape[3] - x.shape[3]) // 2
         loud = loud[..., cut:loud.shape[3] - cut]
         count = loud.sum(3, keepdim=True).clamp(min=1)
         mean = (x * loud).sum(3, keepdim=True) / count
         variance = ((x - mean).square() * loud).sum(3, keepdim=True) / count
-        return (variance + 1e-8).sqrt().flatten(1)
+        return mean.flatten(1), (variance + 1e-8).sqrt().flatten(1)
+
+    def modulation(self, x):
+        """ln of the power of the modulations of x [N, 1, MOVING, T], [N, rates x MOVING]."""
+        power = F.conv2d(x, self.lines, stride=(1, self.PIECE // 2)).square().mean(3)
+        return (self.rates @ power + 1e-6).log().flatten(1)
 
     @torch.no_grad()  # nothing here is learned
     def measure(self, x):
         """[N, SIZE] of images."""
         levels, compared = x[:, :, :BANDS], x[:, :, BANDS:]
-        cepstra = self.dct @ levels
-        slopes = self.slope(cepstra)
-        measured = (cepstra, slopes, self.slope(slopes), compared, self.slope(compared))
         level = levels.amax(2, keepdim=True)
         below = level.amax(3, keepdim=True) - level
         loud = [(below < far).float() for far in self.RANGES]
-        return torch.cat([self.deviation(m, frames) for frames in loud for m in measured], 1)
+        cepstra = self.dct @ levels
+        slopes = self.slope(cepstra)
+        moving = [self.moments(m, frames)[1] for frames in loud for m in (cepstra, slopes, self.slope(slopes))]
+        return torch.cat([*moving, *self.moments(compared, loud[0]), self.moments(self.slope(compared), loud[0])[1],
+                          self.modulation(cepstra[:, :, :self.MOVING])], 1)
 
     def judge(self, measured):
         """Logits [N, 2] of [N, SIZE]."""

@@ -2,10 +2,9 @@
 
     python train_statistics.py --work WORK --name statistics
 
-Measures every window of the training clips, of the same under noise and of some degraded copies once, then
-trains some layers of neurons, each begun elsewhere, on windows drawn at random, two thirds of them
-undegraded, and joins them to one network whose logits are their mean.  Under noise it learns above all to say
-little.  Reads WORK/features and writes WORK/runs/<name>/final.pt, as train.py does.  With --hold-out the
+Measures every window of the training clips and of some degraded copies once, then trains some layers of
+neurons, each begun elsewhere, on windows drawn at random, nine tenths of them undegraded, and joins them to one
+network whose logits are their mean.  Reads WORK/features and writes WORK/runs/<name>/final.pt, as train.py does.  With --hold-out the
 harder folds of data.py are left out (folds.py).
 """
 
@@ -28,12 +27,11 @@ def arguments():
     p.add_argument("--name", required=True)
     p.add_argument("--layers", type=int, default=4)
     p.add_argument("--width", type=int, default=256, help="neurons a layer")
-    p.add_argument("--steps", type=int, default=1500, help="a layer")
+    p.add_argument("--steps", type=int, default=500, help="a layer")
     p.add_argument("--batch", type=int, default=256)
     p.add_argument("--rate", type=float, default=1e-3)
     p.add_argument("--decay", type=float, default=0.01)
-    p.add_argument("--clean-share", type=float, default=0.65, help="of undegraded windows")
-    p.add_argument("--noisy-share", type=float, default=0.1, help="of windows under noise alone")
+    p.add_argument("--clean-share", type=float, default=0.9, help="of undegraded windows")
     p.add_argument("--copies", type=int, default=5, help="degraded copies that are used, the last ones")
     p.add_argument("--hold-out", action="store_true", help="leave the harder folds out")
     p.add_argument("--seed", type=int, default=1)
@@ -41,16 +39,12 @@ def arguments():
     return p.parse_args()
 
 
-def measured(features, clips, noise=None):
-    """(statistics [N, SIZE], labels [N]) of the windows of `clips`: (path, 1 if it is a fake); under noise from
-    0 to 20 dB below the voice, if there is any."""
-    net, values, labels, rng = models.Statistics(1), [], [], np.random.default_rng(0)
+def measured(features, clips):
+    """(statistics [N, SIZE], labels [N]) of the windows of `clips`: (path, 1 if it is a fake)."""
+    net, values, labels = models.Statistics(1), [], []
     for at in tqdm(range(0, len(clips), 50), desc="windows", mininterval=5):
         part = clips[at:at + 50]
         db, owner, _ = data.evaluation_windows(features, [{"path": path} for path, _ in part])
-        if noise is not None:
-            snr = torch.from_numpy(rng.uniform(0, 20, (len(db), 1, 1)).astype(np.float32))
-            db = data.mixed(db, noise.random_windows(len(db), rng), snr)
         values.append(net.measure(data.image(db)))
         labels.append(torch.tensor([part[i][1] for i in owner]))
     return torch.cat(values), torch.cat(labels)
@@ -92,15 +86,12 @@ def main():
     rows = [r for r in data.read_manifest(args.work) if r["split"] == "train"]
     if args.hold_out:
         rows = data.without_folds(rows)
-    clean, degraded, noise = (data.Features(args.work / args.features / kind, "fine")
-                              for kind in ("clean", "degraded", "noise"))
+    clean, degraded = (data.Features(args.work / args.features / kind, "fine") for kind in ("clean", "degraded"))
     copies = train.read_copies(args.work, degraded)
     clips = [(r["path"], int(r["label"] == "fake")) for r in rows]
     coded = [(copy, label) for path, label in clips for copy in copies[path][-args.copies:]]
     x, y = measured(clean, clips)
-    pools = [(args.clean_share, x, y),
-             (args.noisy_share, *measured(clean, clips, noise)),
-             (1 - args.clean_share - args.noisy_share, *measured(degraded, coded))]
+    pools = [(args.clean_share, x, y), (1 - args.clean_share, *measured(degraded, coded))]
     mean, scale = x.mean(0), x.std(0)
     net = joined([fitted(pools, mean, scale, args, args.seed + i) for i in range(args.layers)])
     run = args.work / "runs" / args.name

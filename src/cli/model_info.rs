@@ -13,7 +13,7 @@ use super::engines::EngineOptions;
 use super::options::{model, unwritten};
 use super::text::printable;
 use crate::detect::{Bench, bench};
-use crate::dsp::{FrontEnd, ShortSpectra};
+use crate::dsp::{Comodulation, FrontEnd};
 use crate::model::{Label, Model, Reference};
 
 /// Says what a model is: its hash, what it is fed and how its answer is read.
@@ -154,12 +154,10 @@ fn front_end(front_end: &FrontEnd) -> String {
     let bank = |bank: FrontEnd| {
         format!("{} bands ({:?}) of {} samples", bank.n_mels, bank.mel_scale, bank.win_length)
     };
-    let short = |(name, short): (&str, Option<ShortSpectra>)| {
-        let ShortSpectra { n_fft, hop, parts } = short?;
-        let bins = short?.n_rows();
-        Some(format!("{name} of {bins} bins over {parts} parts of {n_fft} samples, {hop} apart"))
-    };
-    let compared = [("flatness", front_end.flatness), ("comodulation", front_end.comodulation)];
-    let banks: Vec<_> = front_end.banks().map(bank).chain(compared.into_iter().filter_map(short)).collect();
+    let comodulation = front_end.comodulation.map(|comodulation| {
+        let Comodulation { n_fft, hop, parts, bands, lags } = comodulation;
+        format!("comodulation of {bands} bands over {parts} parts of {n_fft} samples, {hop} apart, and up to {lags} late")
+    });
+    let banks: Vec<_> = front_end.banks().map(bank).chain(comodulation).collect();
     format!("{sample_rate} Hz, every {hop} samples, {f_min} to {f_max} Hz: {}", banks.join(" and "))
 }

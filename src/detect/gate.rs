@@ -118,7 +118,6 @@ mod tests {
             padding: Padding::Centre,
             amin: 1e-10,
             second: None,
-            flatness: None,
             comodulation: None,
         }
     }

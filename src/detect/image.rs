@@ -11,7 +11,7 @@ pub struct ImageBuilder {
     spec: Image,
     /// Bands of each bank.
     banks: Vec<usize>,
-    /// Rows of flatness and comodulation, behind the banks.
+    /// Rows of comodulation, behind the banks.
     compared: usize,
     resizer: Resizer,
 }
@@ -76,7 +76,7 @@ impl ImageBuilder {
             };
             references.resize(rows.end, reference);
         }
-        references.resize(height, 0.0); // nothing lies above 0 in flatness and comodulation
+        references.resize(height, 0.0); // nothing lies above 0 in comodulation
         references
     }
 

@@ -1,45 +1,166 @@
 //! How much the bands of a frame come and go together.
 
-use super::front_end::MAX_PARTS;
-use super::short_spectra::PartsBank;
+use super::front_end::{Comodulation, FrontEnd};
+use super::stft::Stft;
+use std::ops::Range;
 
-/// Variance of an envelope, whose mean is 1, that counts as none (a hundredth up and down): what is steady
-/// must not be correlated with rounding noise.
-const STEADY: f64 = 1e-4;
+/// Variance of an envelope, whose mean is 0, that counts as none: what is steady must not be correlated with
+/// rounding noise.
+const STEADY: f32 = 1e-4;
 
-/// A number a bin, lowest first, once all parts of the frame are taken: Pearson's correlation r of the bin's
-/// envelope (its magnitude in the frame's parts over the mean of them) with the mean envelope of all bins, as
-/// 40·(r − 1): 0 where the bin comes and goes with the others, −40 where it has its own way, −80 where it does the
-/// opposite.
+/// What lies so far below the loudest bin counts as steady: magnitude, −60 dB. Where a codec or a low sample rate
+/// left nothing, rounding noise must not look like a voice.
+const FLOOR: f32 = 1e-3;
+
+/// Lagged correlations of the envelopes of a frame's bands.
 ///
-/// The pulses of a voice excite all bands at once, so that their envelopes are comodulated, which ears use (Hall,
-/// Haggard and Fernandes 1984); what a vocoder makes up in one band needn't fit the next. No gain of a
-/// microphone or an equaliser changes the value.
-pub(super) fn comodulation(spectra: &mut PartsBank, amin: f64, out: &mut [f32]) {
-    spectra.prepare(amin);
-    let n = spectra.n_parts() as f64;
-    let (magnitudes, ..) = spectra.split();
-    magnitudes.flatten().for_each(|power| *power = power.sqrt());
-    spectra.average();
-    // Envelopes around 0, and the mean of all.
-    let mut common = [0.0; MAX_PARTS];
-    let (parts, means, _) = spectra.split();
-    for (part, common) in parts.zip(&mut common) {
-        part.iter_mut().zip(&*means).for_each(|(x, mean)| *x = *x / mean - 1.0);
-        *common = part.iter().sum::<f64>() / out.len() as f64;
-    }
-    let (parts, squares, products) = spectra.split();
-    squares.fill(0.0);
-    products.fill(0.0);
-    for (part, common) in parts.zip(common) {
-        for ((own, square), product) in part.iter().zip(&mut *squares).zip(&mut *products) {
-            *square += own * own;
-            *product += own * common;
+/// An envelope is made of the frame's short spectra: each bin's magnitude over its mean in the frame, less 1,
+/// averaged over the neighbouring bins that make up a band. The pulses of a voice excite all bands at once, so
+/// that their envelopes are comodulated, which ears use (Hall, Haggard and Fernandes 1984); what a vocoder makes
+/// up in one band needn't fit the next. No gain of a microphone or an equaliser changes the values.
+pub(super) struct Comodulator {
+    spec: Comodulation,
+    stft: Stft,
+    /// First sample of the first part within a frame.
+    first: usize,
+    /// Parts that a frame shares with the one before.
+    shared: usize,
+    /// Whether there was none.
+    fresh: bool,
+    /// Of each bin but the lowest (0 Hz), part after part.
+    magnitudes: Vec<f32>,
+    means: Vec<f32>,
+    /// Of each band, part after part.
+    envelopes: Vec<f32>,
+    /// Square root of what each band's squares add up to.
+    spreads: Vec<f32>,
+    /// Of each band's envelope with each other's.
+    products: Vec<f32>,
+    /// Of each part: the mean envelope of all bands.
+    common: Vec<f32>,
+    /// Of each bin: what its magnitudes are multiplied by; what its squares add up to.
+    gains: Vec<f32>,
+    squares: Vec<f32>,
+    least: f32,
+}
+
+impl Comodulator {
+    /// For the frames of a valid front end.
+    pub fn new(front_end: &FrontEnd, spec: Comodulation) -> Self {
+        let Comodulation { n_fft, hop, parts, bands, .. } = spec;
+        let bins = n_fft / 2;
+        Self {
+            spec,
+            stft: Stft::new(&FrontEnd { n_fft, win_length: n_fft, ..*front_end }),
+            first: (front_end.n_fft - spec.span()) / 2,
+            shared: parts.saturating_sub(front_end.hop / hop),
+            fresh: true,
+            magnitudes: vec![0.0; parts * bins],
+            means: vec![0.0; bins],
+            envelopes: vec![0.0; parts * bands],
+            spreads: vec![0.0; bands],
+            products: vec![0.0; bands * bands],
+            common: vec![0.0; parts],
+            gains: vec![0.0; bins],
+            squares: vec![0.0; bins],
+            least: front_end.amin.sqrt() as f32,
         }
     }
-    let of_common = common.iter().map(|x| x * x).sum::<f64>() / n + STEADY;
-    for ((out, square), product) in out.iter_mut().zip(squares).zip(products) {
-        let r = *product / n / ((*square / n + STEADY) * of_common).sqrt();
-        *out = (40.0 * (r - 1.0)) as f32;
+
+    /// Forgets the past: no frame precedes the next one.
+    pub fn reset(&mut self) {
+        self.fresh = true;
+    }
+
+    /// Parts that a frame has and the one before it has not.
+    pub fn new_parts(&self) -> usize {
+        self.spec.parts - self.shared
+    }
+
+    /// Takes some of a frame's new parts, the first ones first.
+    pub fn transform(&mut self, new: Range<usize>, frame: &[f32]) {
+        let bins = self.means.len();
+        let mut parts = self.shared + new.start..self.shared + new.end;
+        if new.start == 0 {
+            let known = self.magnitudes.len() - self.shared * bins;
+            self.magnitudes.copy_within(known.., 0);
+            if std::mem::take(&mut self.fresh) {
+                parts.start = 0;
+            }
+        }
+        for part in parts {
+            let start = self.first + part * self.spec.hop;
+            self.stft.transform(&frame[start..start + self.spec.n_fft]);
+            let magnitudes = &mut self.magnitudes[part * bins..][..bins];
+            magnitudes.iter_mut().zip(&self.stft.power()[1..]).for_each(|(out, power)| *out = *power as f32);
+            magnitudes.iter_mut().for_each(|power| *power = power.sqrt());
+        }
+    }
+
+    /// Once all parts are taken: the bands' envelopes.
+    pub fn envelopes(&mut self) {
+        let Comodulation { parts, bands, .. } = self.spec;
+        let bins = self.means.len();
+        // Part by part, here and below: along memory a processor takes several numbers at once.
+        self.means.fill(0.0);
+        for part in self.magnitudes.chunks_exact(bins) {
+            self.means.iter_mut().zip(part).for_each(|(mean, x)| *mean += x);
+        }
+        self.means.iter_mut().for_each(|mean| *mean /= parts as f32);
+        let floor = FLOOR * self.means.iter().copied().fold(0.0, f32::max) + self.least;
+        self.gains.iter_mut().zip(&self.means).for_each(|(gain, mean)| *gain = 1.0 / (mean + floor));
+        let width = bins / bands;
+        self.spreads.fill(STEADY * parts as f32);
+        let parts = self.magnitudes.chunks_exact(bins).zip(self.envelopes.chunks_exact_mut(bands));
+        for ((part, envelopes), common) in parts.zip(&mut self.common) {
+            let means = self.means.chunks_exact(width).zip(self.gains.chunks_exact(width));
+            let grouped = part.chunks_exact(width).zip(means);
+            for ((out, square), (part, (means, gains))) in
+                envelopes.iter_mut().zip(&mut self.spreads).zip(grouped)
+            {
+                let bins = part.iter().zip(means).zip(gains).map(|((x, mean), gain)| (x - mean) * gain);
+                *out = bins.sum::<f32>() / width as f32;
+                *square += *out * *out;
+            }
+            *common = envelopes.iter().sum::<f32>() / bands as f32;
+        }
+        self.spreads.iter_mut().for_each(|square| *square = square.sqrt());
+    }
+
+    /// Then, for one lag: Pearson's correlation r of each pair of envelopes, one of them `lag` parts late, as
+    /// 40·(r − 1): 0 where both come and go together, −40 where each has its own way, −80 where one does the
+    /// opposite of the other. [`Comodulation::at_lag`] values in its order.
+    pub fn correlate(&mut self, lag: usize, out: &mut [f32]) {
+        let bands = self.spec.bands;
+        self.products.fill(0.0);
+        let (early, late) =
+            (self.envelopes.chunks_exact(bands), self.envelopes.chunks_exact(bands).skip(lag));
+        for (early, late) in early.zip(late) {
+            for (products, late) in self.products.chunks_exact_mut(bands).zip(late) {
+                products.iter_mut().zip(early).for_each(|(product, early)| *product += late * early);
+            }
+        }
+        let pairs = (0..bands).flat_map(|a| (if lag == 0 { a + 1 } else { 0 }..bands).map(move |b| (a, b)));
+        for (out, (a, b)) in out.iter_mut().zip(pairs) {
+            let r = self.products[a * bands + b] / (self.spreads[a] * self.spreads[b]);
+            *out = 40.0 * (r - 1.0);
+        }
+    }
+    /// And of each bin's envelope with the mean of all, likewise.
+    pub fn correlate_bins(&mut self, out: &mut [f32]) {
+        self.squares.fill(STEADY * self.spec.parts as f32);
+        out.fill(0.0);
+        for (part, common) in self.magnitudes.chunks_exact(self.means.len()).zip(&self.common) {
+            let own =
+                part.iter().zip(&self.means).zip(&self.gains).map(|((x, mean), gain)| (x - mean) * gain);
+            for ((own, square), product) in own.zip(&mut self.squares).zip(&mut *out) {
+                *square += own * own;
+                *product += own * common;
+            }
+        }
+        let of_common = STEADY * self.spec.parts as f32 + self.common.iter().map(|x| x * x).sum::<f32>();
+        for (r, square) in out.iter_mut().zip(&self.squares) {
+            *r = 40.0 * (*r / (square * of_common).sqrt() - 1.0);
+        }
     }
 }

@@ -76,13 +76,9 @@ pub struct FrontEnd {
     /// See [`SecondBank`].
     #[cfg_attr(feature = "onnx", serde(default))]
     pub second: Option<SecondBank>,
-    /// How evenly the power of each bin is spread over the frame, in dB; 0 is steady. See [`ShortSpectra`].
+    /// See [`Comodulation`].
     #[cfg_attr(feature = "onnx", serde(default))]
-    pub flatness: Option<ShortSpectra>,
-    /// How much each bin comes and goes with all others within the frame, 40·(r − 1) of a correlation r: 0
-    /// where it does as they do, −80 where it does the opposite. See [`ShortSpectra`].
-    #[cfg_attr(feature = "onnx", serde(default))]
-    pub comodulation: Option<ShortSpectra>,
+    pub comodulation: Option<Comodulation>,
 }
 
 /// A second look at the same instants: another window and other bands, whose levels follow the
@@ -102,26 +98,42 @@ pub struct SecondBank {
     pub mel_scale: MelScale,
 }
 
-/// See [`ShortSpectra::parts`].
-pub(super) const MAX_PARTS: usize = 32;
-
-/// Short FFTs of overlapping parts of a frame, whose powers are compared: a value of each bin but the lowest
-/// (0 Hz). The values follow the banks' in each frame.
+/// How much the bands of a frame come and go together: correlations of their envelopes in short, overlapping parts
+/// around the frame's centre, also with one of the two some parts late. 40·(r − 1) of a correlation r: 0 where
+/// they do, −40 where each has its own way, −80 where one does the opposite of the other. The values follow the
+/// banks' in each frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "onnx", derive(serde::Deserialize), serde(deny_unknown_fields))]
-pub struct ShortSpectra {
+pub struct Comodulation {
     /// FFT length of a part and length of its Hann window in samples, 16 to 2,048, even.
     pub n_fft: usize,
-    /// Step between parts in samples, 1 to `n_fft`.
+    /// Step between parts in samples, 1 to `n_fft`; the front end's hop is a multiple of it.
     pub hop: usize,
-    /// Parts, 2 to 32, around the frame's centre; together no longer than the first bank's FFT.
+    /// Parts, 2 to 64; together no longer than the first bank's FFT.
     pub parts: usize,
+    /// Bands, 2 to 32, of as many neighbouring FFT bins each; the bin at 0 Hz belongs to none.
+    pub bands: usize,
+    /// How many parts one of a pair may be late, 0 to `parts − 1`.
+    pub lags: usize,
 }
 
-impl ShortSpectra {
-    /// Values in a frame.
+impl Comodulation {
+    /// Values in a frame: those of pairs of bands at no lag first, then the later ones, then those of each bin
+    /// with the mean of all.
     pub fn n_rows(&self) -> usize {
+        (0..=self.lags).map(|lag| self.at_lag(lag)).sum::<usize>() + self.bins()
+    }
+
+    /// FFT bins but 0 Hz.
+    pub(super) fn bins(&self) -> usize {
         self.n_fft / 2
+    }
+
+    /// Values at a lag: of each pair of bands once (0,1 0,2 … 1,2 …) at none, of each band that is late with each
+    /// that is not (0,0 0,1 … 1,0 …) else.
+    pub(super) fn at_lag(&self, lag: usize) -> usize {
+        let bands = self.bands;
+        if lag == 0 { bands * (bands - 1) / 2 } else { bands * bands }
     }
 
     /// Samples that the parts cover together.
@@ -185,23 +197,17 @@ impl FrontEnd {
             check("second.win_length", win_length, fits, "2 to second.n_fft")?;
             check("second.n_mels", n_mels, (1..=1024).contains(&n_mels), "1 to 1024")?;
         }
-        let fields = ["flatness.n_fft", "flatness.hop", "flatness.parts"];
-        self.check_short(fields, self.flatness)?;
-        self.check_short(["comodulation.n_fft", "comodulation.hop", "comodulation.parts"], self.comodulation)
-    }
-
-    fn check_short(
-        &self,
-        fields: [&'static str; 3],
-        short: Option<ShortSpectra>,
-    ) -> Result<(), FrontEndError> {
-        let Some(short) = short else { return Ok(()) };
-        let ShortSpectra { n_fft, hop, parts } = short;
+        let Some(spec) = self.comodulation else { return Ok(()) };
+        let Comodulation { n_fft, hop, parts, bands, lags } = spec;
         let fits = (16..=2048).contains(&n_fft) && n_fft.is_multiple_of(2);
-        check(fields[0], n_fft, fits, "even and 16 to 2048")?;
-        check(fields[1], hop, (1..=n_fft).contains(&hop), "1 to n_fft")?;
-        let fits = (2..=MAX_PARTS).contains(&parts) && short.span() <= self.n_fft;
-        check(fields[2], parts, fits, "2 to 32, and as many as front_end.n_fft has room for")
+        check("comodulation.n_fft", n_fft, fits, "even and 16 to 2048")?;
+        let fits = (1..=n_fft).contains(&hop) && self.hop.is_multiple_of(hop);
+        check("comodulation.hop", hop, fits, "1 to n_fft, and a divisor of front_end.hop")?;
+        let fits = (2..=64).contains(&parts) && spec.span() <= self.n_fft;
+        check("comodulation.parts", parts, fits, "2 to 64, and as many as front_end.n_fft has room for")?;
+        let fits = (2..=32).contains(&bands) && (n_fft / 2).is_multiple_of(bands);
+        check("comodulation.bands", bands, fits, "2 to 32, and a divisor of n_fft / 2")?;
+        check("comodulation.lags", lags, lags < parts, "below parts")
     }
 
     /// Values in a frame: the bands of both banks, then [`n_compared`](Self::n_compared).
@@ -209,14 +215,14 @@ impl FrontEnd {
         self.banks().map(|bank| bank.n_mels).sum::<usize>() + self.n_compared()
     }
 
-    /// Values of flatness and comodulation in a frame.
+    /// Values of comodulation in a frame.
     pub fn n_compared(&self) -> usize {
-        [self.flatness, self.comodulation].into_iter().flatten().map(|short| short.n_rows()).sum()
+        self.comodulation.map_or(0, |comodulation| comodulation.n_rows())
     }
 
     /// The first bank as a front end of its own.
     pub fn first(&self) -> Self {
-        Self { second: None, flatness: None, comodulation: None, ..*self }
+        Self { second: None, comodulation: None, ..*self }
     }
 
     /// Each bank as a front end of its own.

@@ -1,4 +1,4 @@
-//! Samples in, log-mel frames (with flatness and comodulation) out, a frame's work spread over the hop that follows it.
+//! Samples in, log-mel frames (with comodulation) out, a frame's work spread over the hop that follows it.
 
 use std::ops::Range;
 
@@ -6,11 +6,9 @@ use ringbuf::LocalRb;
 use ringbuf::storage::Heap;
 use ringbuf::traits::Observer;
 
-use super::comodulation::comodulation;
-use super::flatness::flatness;
+use super::comodulation::Comodulator;
 use super::front_end::{FrontEnd, FrontEndError};
 use super::mel::MelFilterBank;
-use super::short_spectra::PartsBank;
 use super::stft::Stft;
 
 /// Bands that are done at once: about what a tenth of a frame costs.
@@ -37,7 +35,7 @@ pub struct LogMel {
     /// The frame at work.
     frame: Vec<f32>,
     banks: Vec<Bank>,
-    looks: Vec<Look>,
+    comodulator: Option<Comodulator>,
     steps: Vec<Step>,
     /// Steps done of the frame at work; all of them: there is none.
     done: usize,
@@ -53,25 +51,20 @@ struct Bank {
     bands: Range<usize>,
 }
 
-/// A value a bin from the spectra of a frame's parts; the power is the front end's `amin`.
-type Compare = fn(&mut PartsBank, f64, &mut [f32]);
-
-/// Short spectra of the frame's parts, and what is made of them.
-struct Look {
-    spectra: PartsBank,
-    compare: Compare,
-    /// Its values among a frame's.
-    values: Range<usize>,
-}
-
-/// A part of a frame's work: of the bank or the look with that number.
+/// A part of a frame's work.
 #[derive(Clone)]
 enum Step {
+    /// Of the bank with that number.
     Spectrum(usize),
+    /// Of that bank, some bands.
     Bands(usize, Range<usize>),
-    /// The spectra of some of the frame's parts.
-    Parts(usize, Range<usize>),
-    Compare(usize),
+    /// The spectra of some of the parts that the frame before had not.
+    Parts(Range<usize>),
+    Envelopes,
+    /// Of bands at a lag; where its values lie among a frame's.
+    Lag(usize, Range<usize>),
+    /// Of the bins; where they lie.
+    Bins(Range<usize>),
 }
 
 impl LogMel {
@@ -95,17 +88,21 @@ impl LogMel {
             let parts = (0..bank.n_mels).step_by(BANDS_A_STEP);
             steps.extend(parts.map(|from| Step::Bands(number, from..bank.n_mels.min(from + BANDS_A_STEP))));
         }
-        let compared = [(spec.flatness, flatness as Compare), (spec.comodulation, comodulation)];
-        let compared = compared.into_iter().filter_map(|(spectra, compare)| Some((spectra?, compare)));
-        let mut looks = Vec::new();
-        for (number, (spectra, compare)) in compared.enumerate() {
-            let (start, n) = (n_bands, spectra.parts);
-            n_bands += spectra.n_rows();
-            looks.push(Look { spectra: PartsBank::new(spec, spectra), compare, values: start..n_bands });
-            let parts = (0..n).step_by(PARTS_A_STEP);
-            steps.extend(parts.map(|from| Step::Parts(number, from..n.min(from + PARTS_A_STEP))));
-            steps.push(Step::Compare(number));
-        }
+        let comodulator = spec.comodulation.map(|comodulation| {
+            let comodulator = Comodulator::new(spec, comodulation);
+            let new = comodulator.new_parts();
+            let parts = (0..new).step_by(PARTS_A_STEP);
+            steps.extend(parts.map(|from| Step::Parts(from..new.min(from + PARTS_A_STEP))));
+            steps.push(Step::Envelopes);
+            for lag in 0..=comodulation.lags {
+                let start = n_bands;
+                n_bands += comodulation.at_lag(lag);
+                steps.push(Step::Lag(lag, start..n_bands));
+            }
+            steps.push(Step::Bins(n_bands..n_bands + comodulation.bins()));
+            n_bands += comodulation.bins();
+            comodulator
+        });
         let mut log_mel = Self {
             pad: spec.pad(),
             hop: spec.hop,
@@ -113,7 +110,7 @@ impl LogMel {
             ring: LocalRb::new(spec.n_fft),
             frame: vec![0.0; spec.n_fft],
             banks,
-            looks,
+            comodulator,
             done: steps.len(),
             steps,
             bands: vec![0.0; spec.n_bands()],
@@ -125,12 +122,15 @@ impl LogMel {
     /// Forgets the past, a frame at work included; equals a fresh one. Real-time safe.
     pub fn reset(&mut self) {
         self.done = self.steps.len();
+        if let Some(comodulator) = &mut self.comodulator {
+            comodulator.reset();
+        }
         self.ring.clear();
         self.ring.push_iter(std::iter::repeat_n(0.0, self.pad));
     }
 
     /// Takes model-rate samples; calls `on_frame` with the dB values ([`FrontEnd::n_bands`], each
-    /// bank's lowest band first, then flatness and comodulation) of each frame whose work they complete. Real-time safe.
+    /// bank's lowest band first, then comodulation) of each frame whose work they complete. Real-time safe.
     pub fn push(&mut self, mut samples: &[f32], mut on_frame: impl FnMut(&[f32])) {
         while !samples.is_empty() {
             // As far as the next step or frame.
@@ -183,12 +183,13 @@ impl LogMel {
                 let out = &mut self.bands[bands.clone()][part.clone()];
                 mel.log_bands(stft.power(), self.amin, part, out);
             }
-            Step::Parts(look, parts) => {
-                parts.for_each(|part| self.looks[look].spectra.transform(part, &self.frame));
+            Step::Parts(new) => self.comodulated(|comodulator, frame, _| comodulator.transform(new, frame)),
+            Step::Envelopes => self.comodulated(|comodulator, _, _| comodulator.envelopes()),
+            Step::Lag(lag, values) => {
+                self.comodulated(|comodulator, _, bands| comodulator.correlate(lag, &mut bands[values]));
             }
-            Step::Compare(look) => {
-                let Look { spectra, compare, values } = &mut self.looks[look];
-                compare(spectra, self.amin, &mut self.bands[values.clone()]);
+            Step::Bins(values) => {
+                self.comodulated(|comodulator, _, bands| comodulator.correlate_bins(&mut bands[values]));
             }
         }
         self.done += 1;
@@ -196,12 +197,19 @@ impl LogMel {
             on_frame(&self.bands);
         }
     }
+
+    /// Only front ends that have comodulation have steps that need one.
+    fn comodulated(&mut self, step: impl FnOnce(&mut Comodulator, &[f32], &mut [f32])) {
+        if let Some(comodulator) = &mut self.comodulator {
+            step(comodulator, &self.frame, &mut self.bands);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dsp::{MelNorm, MelScale, Padding, SecondBank, ShortSpectra};
+    use crate::dsp::{Comodulation, MelNorm, MelScale, Padding, SecondBank};
 
     fn spec(hop: usize) -> FrontEnd {
         FrontEnd {
@@ -217,8 +225,7 @@ mod tests {
             padding: Padding::Centre,
             amin: 1e-10,
             second: Some(SecondBank { n_fft: 256, win_length: 200, n_mels: 40, mel_scale: MelScale::Linear }),
-            flatness: Some(ShortSpectra { n_fft: 128, hop: 32, parts: 5 }),
-            comodulation: Some(ShortSpectra { n_fft: 64, hop: 16, parts: 15 }),
+            comodulation: Some(Comodulation { n_fft: 64, hop: hop.min(16), parts: 25, bands: 8, lags: 2 }),
         }
     }
 
@@ -227,7 +234,7 @@ mod tests {
         (0..len as u32).map(|i| hash(i) as f32 / u32::MAX as f32 - 0.5).collect()
     }
 
-    /// Every frame inside `sound`, each done at once.
+    /// Every frame inside `sound`, each done at once and with nothing of the one before.
     fn at_once(spec: &FrontEnd, sound: &[f32]) -> Vec<Vec<f32>> {
         let padded = [vec![0.0; spec.pad()], sound.to_vec()].concat();
         let frame = |samples: &[f32]| {
@@ -237,15 +244,19 @@ mod tests {
                 MelFilterBank::new(&bank).log_bands(stft.power(), spec.amin, 0..bank.n_mels, &mut out);
                 out
             };
-            let look = |(spectra, compare): (ShortSpectra, Compare)| {
-                let (mut bank, mut out) = (PartsBank::new(spec, spectra), vec![0.0; spectra.n_rows()]);
-                (0..spectra.parts).for_each(|part| bank.transform(part, samples));
-                compare(&mut bank, spec.amin, &mut out);
-                out
-            };
-            let looks =
-                [(spec.flatness.unwrap(), flatness as Compare), (spec.comodulation.unwrap(), comodulation)];
-            spec.banks().flat_map(bank).chain(looks.into_iter().flat_map(look)).collect()
+            let comodulation = spec.comodulation.unwrap();
+            let (mut fresh, mut out) = (Comodulator::new(spec, comodulation), Vec::new());
+            fresh.transform(0..fresh.new_parts(), samples);
+            fresh.envelopes();
+            for lag in 0..=comodulation.lags {
+                let mut values = vec![0.0; comodulation.at_lag(lag)];
+                fresh.correlate(lag, &mut values);
+                out.extend(values);
+            }
+            let mut values = vec![0.0; comodulation.bins()];
+            fresh.correlate_bins(&mut values);
+            out.extend(values);
+            spec.banks().flat_map(bank).chain(out).collect()
         };
         padded.windows(spec.n_fft).step_by(spec.hop).map(frame).collect()
     }

@@ -62,7 +62,7 @@ impl MelFilterBank {
     pub fn white_noise_level(&self, spec: &FrontEnd) -> Vec<f32> {
         let window: f64 = hann(spec.win_length).iter().map(|w| w * w).sum();
         let gain = |band: &Band| self.weights[band.weights.clone()].iter().sum::<f64>();
-        self.bands.iter().map(|band| (10.0 * (gain(band) * window).log10()) as f32).collect()
+        self.bands.iter().map(|band| decibels(gain(band) * window) as f32).collect()
     }
 }
 

@@ -5,16 +5,14 @@
 
 mod comodulation;
 mod downmix;
-mod flatness;
 mod front_end;
 mod log_mel;
 mod mel;
 mod resample;
-mod short_spectra;
 mod stft;
 
 pub use downmix::{ChannelChoice, Downmix, MAX_CHANNELS, MAX_SAMPLE};
-pub use front_end::{FrontEnd, FrontEndError, MelNorm, MelScale, Padding, SecondBank, ShortSpectra};
+pub use front_end::{Comodulation, FrontEnd, FrontEndError, MelNorm, MelScale, Padding, SecondBank};
 pub use log_mel::LogMel;
 pub use mel::MelFilterBank;
 pub use resample::{HOST_RATES, RateError, Resampler};

@@ -28,7 +28,6 @@ pub fn front_end() -> FrontEnd {
         padding: Padding::Centre,
         amin: 1e-10,
         second: None,
-        flatness: None,
         comodulation: None,
     }
 }

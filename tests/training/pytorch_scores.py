@@ -51,12 +51,11 @@ def spectrogram(path, front):
     return librosa.power_to_db(power[:, :frames], ref=1.0, amin=1e-10, top_db=None).T
 
 
-def compared(path, front):
-    """[frames, bins]: flatness and comodulation of a whole file."""
+def comodulation(path, front):
+    """[frames, values] of a whole file."""
     assert front["hop"] == front_ends.HOP
     y, _ = sf.read(path, dtype="float32")
-    of = front_ends.flatness, front_ends.comodulation
-    return np.concatenate([f(front_ends.short_spectra(y, **front[f.__name__])[0]) for f in of], 1)
+    return front_ends.comodulation(y, **front["comodulation"])
 
 
 def network(work):
@@ -78,9 +77,7 @@ def main():
     net = network(work)
     with open(work / "scores.csv", newline="") as f:
         windows = [(r["path"], float(r["start_s"]), float(r["llr"])) for r in csv.DictReader(f)]
-    banks = front, front | {"mel_scale": "slaney"} | front["second"]
-    rows = {path: np.concatenate([*(spectrogram(path, bank) for bank in banks), compared(path, front)], 1)
-            for path, _, _ in windows}
+    rows = {path: np.concatenate([spectrogram(path, front), comodulation(path, front)], 1) for path, _, _ in windows}
     db = []
     for path, start, _ in windows:
         first = round(start * front["sample_rate"] / front["hop"])

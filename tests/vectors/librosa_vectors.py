@@ -4,7 +4,7 @@
 
 Writes librosa.npz beside this file: for each signal `<name>/y` (float32, 1 s at 16 kHz) and for
 each front end `<name>/<front end>` (float32 dB, frames x mels), computed in float64, and
-`<name>/flatness` (float32 dB, frames x bins) and `<name>/comodulation` (float32, likewise). librosa's
+`<name>/comodulation` (float32, frames x values). librosa's
 float32 path differs by less than 1e-5 dB (this script prints by how much), since numpy's FFT
 computes in double all the same.
 """
@@ -57,32 +57,28 @@ def log_mel(y, options):
     return librosa.power_to_db(mel, ref=1.0, amin=1e-10, top_db=None).T
 
 
-def short_spectra(y, n_fft, hop, parts, amin=1e-10):
-    """Powers, frames x parts x bins, of `parts` short spectra around every 160th sample; 60 dB below the loudest
-    bin's mean is added to each."""
+def comodulation(y, n_fft=64, hop=16, parts=25, bands=8, lags=2, amin=1e-10):
+    """Frames x values, 40 (r - 1): correlations r of the envelopes of bands in short spectra around every 160th
+    sample, one of two up to `lags` of them late, and of each bin's envelope with the mean of all."""
     ahead = parts * hop
     spectra = librosa.stft(np.pad(y, ahead), n_fft=n_fft, hop_length=hop, pad_mode="constant")
-    power = np.abs(spectra[1:]).T.astype(np.float64) ** 2
+    magnitude = np.abs(spectra[1:]).T.astype(np.float64)
     around = (np.arange(0, RATE, 160) + ahead)[:, None] // hop + np.arange(parts) - parts // 2
-    power = power[around]
-    return power + 1e-6 * power.mean(1).max(1)[:, None, None] + amin
-
-
-def flatness(power):
-    """Frames x bins, dB: geometric over arithmetic mean."""
-    return 10 * (np.log10(power).mean(1) - np.log10(power.mean(1)))
-
-
-def comodulation(power):
-    """Frames x bins, 40 (r - 1): how each bin's magnitudes correlate with the mean of all, each divided by its mean."""
-    envelope = np.sqrt(power)
-    envelope = envelope / envelope.mean(1)[:, None] - 1
+    magnitude = magnitude[around]
+    mean = magnitude.mean(1, keepdims=True)
+    envelope = (magnitude - mean) / (mean + 1e-3 * mean.max(2, keepdims=True) + amin**0.5)
+    of_bins, envelope = envelope, envelope.reshape(len(envelope), parts, bands, -1).mean(3)
+    spread = np.sqrt((envelope**2).sum(1) + 1e-4 * parts)
     common = envelope.mean(2)
-    found = np.empty(envelope[:, 0].shape)
-    for frame, (own, all_of_them) in enumerate(zip(envelope, common)):
-        spread = np.sqrt((own.var(0) + 1e-4) * (all_of_them.var() + 1e-4))
-        found[frame] = 40 * (own.T @ all_of_them / len(own) / spread - 1)
-    return found
+    found = []
+    for lag in range(lags + 1):
+        late, early = envelope[:, lag:], envelope[:, : parts - lag]
+        for a in range(bands):
+            for b in range(0 if lag else a + 1, bands):
+                found.append((late[:, :, a] * early[:, :, b]).sum(1) / (spread[:, a] * spread[:, b]))
+    of_common = np.sqrt((common**2).sum(1) + 1e-4 * parts)[:, None]
+    bins = (of_bins * common[:, :, None]).sum(1) / (np.sqrt((of_bins**2).sum(1) + 1e-4 * parts) * of_common)
+    return 40 * (np.concatenate([np.array(found).T, bins], 1) - 1)
 
 
 def in_single_precision(y, exact):
@@ -111,7 +107,6 @@ for name, y in signals():
         if front_end == "default":
             print(f"{name}: a float32 FFT would be off by {in_single_precision(y, exact):.1e} dB")
         arrays[f"{name}/{front_end}"] = np.ascontiguousarray(exact, np.float32)
-    arrays[f"{name}/flatness"] = np.ascontiguousarray(flatness(short_spectra(y, 128, 32, 5)), np.float32)
-    arrays[f"{name}/comodulation"] = np.ascontiguousarray(comodulation(short_spectra(y, 64, 16, 15)), np.float32)
+    arrays[f"{name}/comodulation"] = np.ascontiguousarray(comodulation(y.astype(np.float64)), np.float32)
 np.savez_compressed(Path(__file__).with_name("librosa.npz"), **arrays)
 print(f"librosa's float32 differs from its float64 by up to {worst:.1e} dB within 80 dB of the maximum")
