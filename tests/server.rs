@@ -14,3 +14,5 @@ mod real;
 #[path = "listen/running.rs"]
 #[allow(dead_code, reason = "half of it is for other tests of listen")]
 mod running;
+#[path = "server/tls.rs"]
+mod tls;

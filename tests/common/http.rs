@@ -31,6 +31,11 @@ impl Reply {
     }
 }
 
+/// A connection, or what lies over one.
+pub trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
+
 /// Answers until it is dropped.
 pub struct Server {
     pub address: String,
@@ -39,6 +44,14 @@ pub struct Server {
 
 impl Server {
     pub fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_over(|connection| Box::new(connection), answer)
+    }
+
+    /// `over`: what lies over each connection, TLS for instance.
+    pub fn start_over(
+        over: impl Fn(TcpStream) -> Box<dyn Stream> + Send + 'static,
+        answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, stop) = (listener.local_addr().unwrap().to_string(), Arc::<AtomicBool>::default());
         let (answer, stopped) = (Arc::new(answer), stop.clone());
@@ -47,8 +60,8 @@ impl Server {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                let answer = answer.clone();
-                std::thread::spawn(move || drop(serve(&connection.unwrap(), &*answer)));
+                let (answer, mut stream) = (answer.clone(), over(connection.unwrap()));
+                std::thread::spawn(move || drop(serve(&mut *stream, &*answer)));
             }
         });
         Self { address, stop }
@@ -67,8 +80,8 @@ impl Drop for Server {
 }
 
 /// One request, one answer; whoever wants more connects again.
-fn serve(connection: &TcpStream, answer: &dyn Fn(&Request) -> Reply) -> std::io::Result<()> {
-    let mut lines = BufReader::new(connection);
+fn serve(connection: &mut dyn Stream, answer: &dyn Fn(&Request) -> Reply) -> std::io::Result<()> {
+    let mut lines = BufReader::new(&mut *connection);
     let mut line = String::new();
     lines.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);
@@ -83,7 +96,7 @@ fn serve(connection: &TcpStream, answer: &dyn Fn(&Request) -> Reply) -> std::io:
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     lines.read_exact(&mut body)?;
-    let mut out = connection;
+    let out = connection;
     match answer(&Request { method, path, headers, body }) {
         Reply::Silence(time) => std::thread::sleep(time),
         Reply::Body(status, body, headers) => {
@@ -91,6 +104,7 @@ fn serve(connection: &TcpStream, answer: &dyn Fn(&Request) -> Reply) -> std::io:
             headers.iter().try_for_each(|(name, value)| write!(out, "{name}: {value}\r\n"))?;
             out.write_all(b"\r\n")?;
             out.write_all(&body)?;
+            out.flush()?;
         }
     }
     Ok(())

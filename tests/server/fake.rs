@@ -1,5 +1,6 @@
 //! A server that speaks the protocol, on this machine's own engine, until a test says otherwise.
 
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use bonafide::detect::{Detector, EngineChoice, EngineSettings, Scorer, ServerSet
 use bonafide::model::Model;
 use serde_json::{Value, json};
 
-use crate::common::http::{Reply, Request, Server};
+use crate::common::http::{Reply, Request, Server, Stream};
 use crate::common::{noise, tiny};
 
 pub const BINARY: &str = "binary_tensor_data";
@@ -60,12 +61,21 @@ pub struct Fake {
 impl Fake {
     /// A server of the tiny model; `batch`: −1 takes any number of windows, 1 takes one.
     pub fn start(extensions: &'static [&'static str], batch: i64) -> Self {
+        Self::start_over(|connection| Box::new(connection), extensions, batch)
+    }
+
+    /// `over`: what lies over each connection.
+    pub fn start_over(
+        over: impl Fn(TcpStream) -> Box<dyn Stream> + Send + 'static,
+        extensions: &'static [&'static str],
+        batch: i64,
+    ) -> Self {
         let model = model();
         let detector = Mutex::new(open_detector(&model, &EngineChoice::Tract.into()).unwrap());
         let fault = Arc::<AtomicU8>::default();
         let requests = Arc::<Mutex<Vec<usize>>>::default();
         let (faulty, counted) = (fault.clone(), requests.clone());
-        let server = Server::start(move |request| {
+        let server = Server::start_over(over, move |request| {
             let fault = FAULTS[faulty.load(Ordering::Relaxed) as usize];
             if (fault, request.method.as_str()) == (Fault::BusyOnce, "POST") {
                 faulty.store(Fault::None as u8, Ordering::Relaxed);
