@@ -2,15 +2,14 @@
 
 A feature folder is written by `bonafide features LIST.csv --root DIR -o FOLDER` (the Rust front
 end, the same code that runs in the plugin) and holds
-  frames.npy  float16 [total frames, 352], dB, a row per 10 ms: levels of 128 mel bands of a long window
-              and of 128 bands of one width of a short one, then the flatness of 64 bins (how evenly the
-              power of each is spread over the frame: 0 is steady) and the comodulation of 32 (how much each
-              comes and goes with all: 0 is as they do), each lowest first;
+  frames.npy  float16 [total frames, 444], dB, a row per 10 ms: levels of 128 mel bands of a long window
+              and of 128 bands of one width of a short one, lowest first, then comodulation: how much the
+              envelopes of two come and go together (PAIRS; 0 is entirely, -40 not at all);
   speech.npy  float16 [total frames]: seconds of speech in the 2-s window that starts there;
   index.csv   path, first_frame, frames.
 A network looks at one or several of these.  A window is 200 frames; a shorter clip is repeated.  The image
 that a network sees is x = clip(dB - max dB of the window in that bank, -80, 0) / 80 + 1, then
-(x - MEAN) / STD, as [1, rows, 200]; the maximum of flatness and of comodulation is 0.
+(x - MEAN) / STD, as [1, rows, 200]; the maximum of comodulation is 0.
 """
 
 import csv
@@ -30,7 +29,7 @@ PAIRS = np.concatenate([np.triu_indices(COMODULATED, 1)]
 COMPARED = PAIRS.shape[1]
 WINDOW, HOP = 200, 50  # frames a window, frames between evaluation windows
 BANKS = {"mel": slice(0, BANDS), "linear": slice(BANDS, 2 * BANDS), "both": slice(0, 2 * BANDS),
-         "fine": slice(BANDS, 2 * BANDS + COMPARED)}  # fine: bands of one width, flatness, comodulation
+         "fine": slice(BANDS, 2 * BANDS + COMPARED)}  # fine: bands of one width, comodulation
 MIN_SPEECH = 0.5  # seconds of speech that a training window needs
 LOG_DB = 0.2302585  # natural logarithm of a power ratio, per dB
 SNR = (0, 30)  # dB, of what is mixed in
