@@ -1,8 +1,9 @@
 //! How much the bands of a frame come and go together.
 
+use std::ops::Range;
+
 use super::front_end::{Comodulation, FrontEnd};
 use super::stft::Stft;
-use std::ops::Range;
 
 /// Variance of an envelope, whose mean is 0, that counts as none: what is steady must not be correlated with
 /// rounding noise.
@@ -30,17 +31,21 @@ pub(super) struct Comodulator {
     /// Of each bin but the lowest (0 Hz), part after part.
     magnitudes: Vec<f32>,
     means: Vec<f32>,
-    /// Of each band, part after part.
-    envelopes: Vec<f32>,
-    /// Square root of what each band's squares add up to.
+    /// Of each bin: what its magnitude less its mean is multiplied by.
+    gains: Vec<f32>,
+    /// Envelopes of the bins, part after part, and what the squares of each add up to.
+    bins: Vec<f32>,
+    squares: Vec<f32>,
+    /// Envelopes of the bands, likewise, and the square root of what the squares of each add up to.
+    bands: Vec<f32>,
     spreads: Vec<f32>,
     /// Of each band's envelope with each other's.
     products: Vec<f32>,
     /// Of each part: the mean envelope of all bands.
     common: Vec<f32>,
-    /// Of each bin: what its magnitudes are multiplied by; what its squares add up to.
-    gains: Vec<f32>,
-    squares: Vec<f32>,
+    /// Squares of an envelope that counts as none.
+    steady: f32,
+    /// Magnitude that counts as silence.
     least: f32,
 }
 
@@ -48,7 +53,7 @@ impl Comodulator {
     /// For the frames of a valid front end.
     pub fn new(front_end: &FrontEnd, spec: Comodulation) -> Self {
         let Comodulation { n_fft, hop, parts, bands, .. } = spec;
-        let bins = n_fft / 2;
+        let bins = spec.bins();
         Self {
             spec,
             stft: Stft::new(&FrontEnd { n_fft, win_length: n_fft, ..*front_end }),
@@ -57,12 +62,14 @@ impl Comodulator {
             fresh: true,
             magnitudes: vec![0.0; parts * bins],
             means: vec![0.0; bins],
-            envelopes: vec![0.0; parts * bands],
+            gains: vec![0.0; bins],
+            bins: vec![0.0; parts * bins],
+            squares: vec![0.0; bins],
+            bands: vec![0.0; parts * bands],
             spreads: vec![0.0; bands],
             products: vec![0.0; bands * bands],
             common: vec![0.0; parts],
-            gains: vec![0.0; bins],
-            squares: vec![0.0; bins],
+            steady: STEADY * parts as f32,
             least: front_end.amin.sqrt() as f32,
         }
     }
@@ -79,7 +86,7 @@ impl Comodulator {
 
     /// Takes some of a frame's new parts, the first ones first.
     pub fn transform(&mut self, new: Range<usize>, frame: &[f32]) {
-        let bins = self.means.len();
+        let bins = self.spec.bins();
         let mut parts = self.shared + new.start..self.shared + new.end;
         if new.start == 0 {
             let known = self.magnitudes.len() - self.shared * bins;
@@ -97,10 +104,10 @@ impl Comodulator {
         }
     }
 
-    /// Once all parts are taken: the bands' envelopes.
+    /// Once all parts are taken: the envelopes of bins and bands.
     pub fn envelopes(&mut self) {
         let Comodulation { parts, bands, .. } = self.spec;
-        let bins = self.means.len();
+        let bins = self.spec.bins();
         // Part by part, here and below: along memory a processor takes several numbers at once.
         self.means.fill(0.0);
         for part in self.magnitudes.chunks_exact(bins) {
@@ -109,32 +116,30 @@ impl Comodulator {
         self.means.iter_mut().for_each(|mean| *mean /= parts as f32);
         let floor = FLOOR * self.means.iter().copied().fold(0.0, f32::max) + self.least;
         self.gains.iter_mut().zip(&self.means).for_each(|(gain, mean)| *gain = 1.0 / (mean + floor));
+        for (out, part) in self.bins.chunks_exact_mut(bins).zip(self.magnitudes.chunks_exact(bins)) {
+            let shape = self.means.iter().zip(&self.gains);
+            out.iter_mut().zip(part).zip(shape).for_each(|((out, x), (mean, gain))| *out = (x - mean) * gain);
+        }
         let width = bins / bands;
-        self.spreads.fill(STEADY * parts as f32);
-        let parts = self.magnitudes.chunks_exact(bins).zip(self.envelopes.chunks_exact_mut(bands));
-        for ((part, envelopes), common) in parts.zip(&mut self.common) {
-            let means = self.means.chunks_exact(width).zip(self.gains.chunks_exact(width));
-            let grouped = part.chunks_exact(width).zip(means);
-            for ((out, square), (part, (means, gains))) in
-                envelopes.iter_mut().zip(&mut self.spreads).zip(grouped)
+        self.spreads.fill(self.steady);
+        let parts = self.bins.chunks_exact(bins).zip(self.bands.chunks_exact_mut(bands));
+        for ((part, bands), common) in parts.zip(&mut self.common) {
+            for ((out, square), bins) in bands.iter_mut().zip(&mut self.spreads).zip(part.chunks_exact(width))
             {
-                let bins = part.iter().zip(means).zip(gains).map(|((x, mean), gain)| (x - mean) * gain);
-                *out = bins.sum::<f32>() / width as f32;
+                *out = bins.iter().sum::<f32>() / width as f32;
                 *square += *out * *out;
             }
-            *common = envelopes.iter().sum::<f32>() / bands as f32;
+            *common = bands.iter().sum::<f32>() / bands.len() as f32;
         }
         self.spreads.iter_mut().for_each(|square| *square = square.sqrt());
     }
 
-    /// Then, for one lag: Pearson's correlation r of each pair of envelopes, one of them `lag` parts late, as
-    /// 40·(r − 1): 0 where both come and go together, −40 where each has its own way, −80 where one does the
-    /// opposite of the other. [`Comodulation::at_lag`] values in its order.
+    /// Then, for one lag: Pearson's correlation of each pair of bands' envelopes, one of them `lag` parts late.
+    /// [`Comodulation::at_lag`] values in its order, as [`value`] has them.
     pub fn correlate(&mut self, lag: usize, out: &mut [f32]) {
         let bands = self.spec.bands;
         self.products.fill(0.0);
-        let (early, late) =
-            (self.envelopes.chunks_exact(bands), self.envelopes.chunks_exact(bands).skip(lag));
+        let (early, late) = (self.bands.chunks_exact(bands), self.bands.chunks_exact(bands).skip(lag));
         for (early, late) in early.zip(late) {
             for (products, late) in self.products.chunks_exact_mut(bands).zip(late) {
                 products.iter_mut().zip(early).for_each(|(product, early)| *product += late * early);
@@ -142,25 +147,29 @@ impl Comodulator {
         }
         let pairs = (0..bands).flat_map(|a| (if lag == 0 { a + 1 } else { 0 }..bands).map(move |b| (a, b)));
         for (out, (a, b)) in out.iter_mut().zip(pairs) {
-            let r = self.products[a * bands + b] / (self.spreads[a] * self.spreads[b]);
-            *out = 40.0 * (r - 1.0);
+            *out = value(self.products[a * bands + b] / (self.spreads[a] * self.spreads[b]));
         }
     }
+
     /// And of each bin's envelope with the mean of all, likewise.
     pub fn correlate_bins(&mut self, out: &mut [f32]) {
-        self.squares.fill(STEADY * self.spec.parts as f32);
+        self.squares.fill(self.steady);
         out.fill(0.0);
-        for (part, common) in self.magnitudes.chunks_exact(self.means.len()).zip(&self.common) {
-            let own =
-                part.iter().zip(&self.means).zip(&self.gains).map(|((x, mean), gain)| (x - mean) * gain);
-            for ((own, square), product) in own.zip(&mut self.squares).zip(&mut *out) {
+        for (part, common) in self.bins.chunks_exact(self.spec.bins()).zip(&self.common) {
+            for ((own, square), product) in part.iter().zip(&mut self.squares).zip(&mut *out) {
                 *square += own * own;
                 *product += own * common;
             }
         }
-        let of_common = STEADY * self.spec.parts as f32 + self.common.iter().map(|x| x * x).sum::<f32>();
-        for (r, square) in out.iter_mut().zip(&self.squares) {
-            *r = 40.0 * (*r / (square * of_common).sqrt() - 1.0);
+        let of_common = self.steady + self.common.iter().map(|x| x * x).sum::<f32>();
+        for (out, square) in out.iter_mut().zip(&self.squares) {
+            *out = value(*out / (square * of_common).sqrt());
         }
     }
+}
+
+/// 40·(r − 1) of a correlation r: 0 where both come and go together, −40 where each has its own way, −80 where one
+/// does the opposite of the other.
+fn value(r: f32) -> f32 {
+    40.0 * (r - 1.0)
 }
