@@ -241,7 +241,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--name", required=True, nargs="+", help="a run, or several: a committee")
-    p.add_argument("--join", type=Path, help="ONNX file of another network on mel bands, one vote more")
+    p.add_argument("--join", type=Path, help="ONNX file of another network on mel bands: one vote more")
     p.add_argument("--features", default="features")
     p.add_argument("--output", type=Path, required=True)
     p.add_argument("--weights", default="final.pt", choices=["final.pt", "best.pt"])
@@ -250,7 +250,9 @@ def main():
     runs = [args.work / "runs" / name for name in args.name]
     join = onnx.load(args.join) if args.join else None
     members = [train.load(run, "cpu", args.weights) for run in runs]
-    net = models.Committee(members, data.BANKS, also=["mel"] if join else []).eval()
+    net = models.Committee(members, data.BANKS).eval()
+    if join and "mel" not in [member.bank for member in members]:
+        p.error("--join needs a run on mel bands among --name: the image would not hold what the file looks at")
     onnx.save(to_onnx(net, join), args.output)
     run = session(args.output)
 

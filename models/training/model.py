@@ -254,11 +254,11 @@ class Statistics(nn.Module):
 class Committee(nn.Module):
     """Several networks as one: the mean of their logits.  No training of its own.  `banks` tells the columns
     of each bank (data.BANKS); its image holds all that lies between the first and the last that a member
-    (`member.bank`), or a network named in `also` that is no member, looks at."""
+    looks at (`member.bank`)."""
 
-    def __init__(self, members, banks, also=()):
+    def __init__(self, members, banks):
         super().__init__()
-        used = [banks[bank] for bank in (*(member.bank for member in members), *also)]
+        used = [banks[member.bank] for member in members]
         first = min(columns.start for columns in used)
         self.columns = slice(first, max(columns.stop for columns in used))
         self.rows = {bank: slice(columns.start - first, columns.stop - first) for bank, columns in banks.items()}
