@@ -250,9 +250,9 @@ def main():
     runs = [args.work / "runs" / name for name in args.name]
     join = onnx.load(args.join) if args.join else None
     members = [train.load(run, "cpu", args.weights) for run in runs]
-    net = models.Committee(members, data.BANKS).eval()
     if join and "mel" not in [member.bank for member in members]:
         p.error("--join needs a run on mel bands among --name: the image would not hold what the file looks at")
+    net = models.Committee(members, data.BANKS).eval()
     onnx.save(to_onnx(net, join), args.output)
     run = session(args.output)
 
