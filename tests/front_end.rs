@@ -3,7 +3,8 @@
 mod common;
 
 use bonafide::dsp::{
-    ChannelChoice, Comodulation, FrontEnd, LogMel, MelNorm, MelScale, Padding, Resampler, SecondBank,
+    ChannelChoice, Comodulation, FrontEnd, LogMel, MelNorm, MelScale, Padding, Resampler, Residual,
+    SecondBank,
 };
 use bonafide::engine::{StreamConfig, StreamProcessor};
 use bonafide::rt::{FrameConsumer, FrameTag, Item};
@@ -82,17 +83,23 @@ fn equals_librosa() {
     }
 }
 
-/// As `librosa_vectors.py` computes it from `librosa.stft` in double precision. 1e-3 is 2.5e-5 of a correlation.
+/// As `librosa_vectors.py` computes them, from `librosa.stft` and `scipy.linalg`, in double precision. 1e-3 is 2.5e-5
+/// of a correlation and a thousandth of a decibel of the residual's shape.
 #[test]
-fn comodulation_equals_its_definition() {
+fn what_is_no_level_equals_its_definition() {
     let vectors = vectors("librosa.npz");
     for signal in ["sines", "sweep", "noise", "speech_like"] {
-        let (spec, samples) = (with_comodulation(), &vectors[&format!("{signal}/y")]);
-        let (expected, found) = (&vectors[&format!("{signal}/comodulation")], frames(&spec, samples));
-        assert_eq!(expected.len(), found.len() * spec.n_compared());
-        let found = found.iter().flat_map(|frame| &frame[128..]);
-        let worst = found.zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max);
-        assert!(worst <= 1e-3, "{signal}: {worst} apart");
+        let (spec, samples) = (with_measures(), &vectors[&format!("{signal}/y")]);
+        let (found, mut first) = (frames(&spec, samples), spec.n_mels);
+        for measure in ["comodulation", "novelty", "residual"] {
+            let expected = &vectors[&format!("{signal}/{measure}")];
+            let values = expected.len() / found.len();
+            let here = found.iter().flat_map(|frame| &frame[first..first + values]);
+            let worst = here.zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max);
+            assert!(worst <= 1e-3, "{signal}, {measure}: {worst} apart");
+            first += values;
+        }
+        assert_eq!(first, spec.n_bands());
     }
 }
 
@@ -110,17 +117,54 @@ fn comodulation_hears_pulses_and_no_gain() {
 
 /// Mean of the 28 values at no lag, which follow the 128 bands, over frames that the ends don't reach.
 fn unlagged(samples: &[f32]) -> f32 {
-    let frames = frames(&with_comodulation(), samples);
-    let values: Vec<f32> = frames[5..90].iter().flat_map(|frame| frame[128..156].to_vec()).collect();
+    mean_of(128..156, samples)
+}
+
+/// Mean of some values of a frame, likewise.
+fn mean_of(range: std::ops::Range<usize>, samples: &[f32]) -> f32 {
+    let frames = frames(&with_measures(), samples);
+    let values: Vec<f32> = frames[5..90].iter().flat_map(|frame| frame[range.clone()].to_vec()).collect();
     values.iter().sum::<f32>() / values.len() as f32
 }
 
-fn with_comodulation() -> FrontEnd {
-    comodulated(64, 16, 25, 8, 2)
+/// A tone can be foretold, noise can't; no gain shows.
+#[test]
+fn novelty_hears_noise_and_no_gain() {
+    let novelty = |samples: &[f32]| mean_of(316..348, samples);
+    let (tone, noise) = (sine(1_000.0, 16_000.0, 16_000), noise(16_000, 3));
+    let softer: Vec<f32> = noise.iter().map(|x| x * 0.1).collect();
+    assert!(mean_of(318..321, &tone) < -79.0, "{}", mean_of(318..321, &tone));
+    assert!(novelty(&noise) > -50.0, "{}", novelty(&noise));
+    assert!((novelty(&softer) - novelty(&noise)).abs() < 0.02, "{}", novelty(&softer));
+}
+
+/// What excites the sound is pulses or noise, whatever a resonance makes of it; no gain shows, silence is finite.
+#[test]
+fn residual_hears_pulses_behind_a_resonance() {
+    let pulses: Vec<f32> = (0..16_000).map(|i| if i % 160 == 40 { 0.5 } else { 0.0 }).collect();
+    let resonance = |input: &[f32]| {
+        let (mut one, mut two) = (0.0, 0.0);
+        let ring = |x: &f32| {
+            (two, one) = (one, x + 1.6 * one - 0.81 * two);
+            one
+        };
+        input.iter().map(ring).collect::<Vec<f32>>()
+    };
+    let (buzz, hiss) = (resonance(&pulses), resonance(&noise(16_000, 3)));
+    let softer: Vec<f32> = buzz.iter().map(|x| x * 0.01).collect();
+    let crest = |samples: &[f32]| mean_of(349..350, samples);
+    assert!(crest(&buzz) < -20.0 && crest(&hiss) > -15.0, "{} {}", crest(&buzz), crest(&hiss));
+    assert!((crest(&softer) - crest(&buzz)).abs() < 0.01);
+    assert!(mean_of(348..351, &[0.0; 16_000]).is_finite());
+}
+
+/// Comodulation follows the 128 bands, then novelty (32 values), then the shape of the residual (3).
+fn with_measures() -> FrontEnd {
+    FrontEnd { residual: Some(Residual { win_length: 400, order: 16 }), ..comodulated(64, 16, 25, 8, 2) }
 }
 
 fn comodulated(n_fft: usize, hop: usize, parts: usize, bands: usize, lags: usize) -> FrontEnd {
-    let comodulation = Comodulation { n_fft, hop, parts, bands, lags };
+    let comodulation = Comodulation { n_fft, hop, parts, bands, lags, novelty: true };
     FrontEnd { comodulation: Some(comodulation), ..named_front_end("linear") }
 }
 
@@ -354,6 +398,11 @@ fn front_ends_out_of_range_are_errors() {
         comodulated(64, 16, 25, 1, 1),
         comodulated(64, 16, 25, 7, 1),
         comodulated(64, 16, 25, 8, 25),
+        comodulated(64, 16, 2, 8, 1),
+        FrontEnd { residual: Some(Residual { win_length: 1, order: 1 }), ..front_end() },
+        FrontEnd { residual: Some(Residual { win_length: 1025, order: 16 }), ..front_end() },
+        FrontEnd { residual: Some(Residual { win_length: 16, order: 16 }), ..front_end() },
+        FrontEnd { residual: Some(Residual { win_length: 400, order: 0 }), ..front_end() },
     ];
     for spec in bad {
         assert!(LogMel::new(&spec).is_err(), "{spec:?}");

@@ -2,14 +2,16 @@
 
 A feature folder is written by `bonafide features LIST.csv --root DIR -o FOLDER` (the Rust front
 end, the same code that runs in the plugin) and holds
-  frames.npy  float16 [total frames, 444], dB, a row per 10 ms: levels of 128 mel bands of a long window
+  frames.npy  float16 [total frames, 479], dB, a row per 10 ms: levels of 128 mel bands of a long window
               and of 128 bands of one width of a short one, lowest first, then comodulation: how much the
-              envelopes of two come and go together (PAIRS; 0 is entirely, -40 not at all);
+              envelopes of two come and go together (PAIRS; 0 is entirely, -40 not at all), novelty: how far each of BINS
+              lies from what was foretold (0 is entirely, -80 not at all), and the shape of the residual of linear
+              prediction: how peaked it is (0 not at all, the lower the more);
   speech.npy  float16 [total frames]: seconds of speech in the 2-s window that starts there;
   index.csv   path, first_frame, frames.
 A network looks at one or several of these.  A window is 200 frames; a shorter clip is repeated.  The image
 that a network sees is x = clip(dB - max dB of the window in that bank, -80, 0) / 80 + 1, then
-(x - MEAN) / STD, as [1, rows, 200]; the maximum of comodulation is 0.
+(x - MEAN) / STD, as [1, rows, 200]; the maximum of all that is no level is 0.
 """
 
 import csv
@@ -26,10 +28,11 @@ _BANDS, _BINS, _ALL = np.arange(COMODULATED), COMODULATED + np.arange(BINS), COM
 PAIRS = np.concatenate([np.triu_indices(COMODULATED, 1)]
                        + LAGS * [[np.repeat(_BANDS, COMODULATED), np.tile(_BANDS, COMODULATED)]]
                        + [[_BINS, np.full(BINS, _ALL)]], 1)
-COMPARED = PAIRS.shape[1]
+COMPARED, SHAPE = PAIRS.shape[1], 3
+MEASURES = COMPARED + BINS + SHAPE  # comodulation, novelty, shape of the residual
 WINDOW, HOP = 200, 50  # frames a window, frames between evaluation windows
 BANKS = {"mel": slice(0, BANDS), "linear": slice(BANDS, 2 * BANDS), "both": slice(0, 2 * BANDS),
-         "fine": slice(BANDS, 2 * BANDS + COMPARED)}  # fine: bands of one width, comodulation
+         "fine": slice(BANDS, 2 * BANDS + MEASURES)}  # fine: bands of one width and all that is no level
 MIN_SPEECH = 0.5  # seconds of speech that a training window needs
 LOG_DB = 0.2302585  # natural logarithm of a power ratio, per dB
 SNR = (0, 30)  # dB, of what is mixed in
@@ -113,9 +116,9 @@ class Features:
 
 def image(db):
     """dB [N, 200, rows] -> normalised images [N, 1, rows, 200] (torch float32)."""
-    levels, compared = parts(db)
+    levels, measures = parts(db)
     levels = each_bank(lambda db: db - db.amax((1, 2), keepdim=True), levels)
-    x = torch.cat([levels, compared], 2).clamp(-80, 0) / 80 + 1
+    x = torch.cat([levels, measures], 2).clamp(-80, 0) / 80 + 1
     return ((x - MEAN) / STD).transpose(1, 2).unsqueeze(1).contiguous()
 
 
@@ -193,9 +196,9 @@ class Sampler:
 
 
 def parts(db):
-    """Levels [N, T, BANDS a bank] and comodulation [N, T, COMPARED or none] of dB [N, T, rows]."""
-    compared = COMPARED if db.shape[2] % BANDS else 0
-    return db.split([db.shape[2] - compared, compared], 2)
+    """Levels [N, T, BANDS a bank] and all else [N, T, MEASURES or none] of dB [N, T, rows]."""
+    measures = MEASURES if db.shape[2] % BANDS else 0
+    return db.split([db.shape[2] - measures, measures], 2)
 
 
 def warp(db, factor):
@@ -217,7 +220,8 @@ def each_bank(function, *arrays):
 
 def mixed(db, noise, snr):
     """Speech and noise, both dB [N, T, rows], at `snr` dB [N, 1, 1]: powers add, phases are taken to be
-    unrelated; in comodulation, each envelope weighs as much as its power in those bands of one width."""
+    unrelated; in comodulation, each envelope weighs as much as its power in those bands of one width, as novelty
+    and shape do."""
     def power(x):  # mean power of the window, dB
         return torch.logsumexp(x.flatten(1) * LOG_DB, 1).view(-1, 1, 1) / LOG_DB
 
@@ -230,15 +234,19 @@ def mixed(db, noise, snr):
         bands = bins.unflatten(2, (COMODULATED, -1)).logsumexp(3)
         return torch.cat([bands, bins, bins.logsumexp(2, keepdim=True)], 2)
 
-    (speech, compared), (noise, other) = parts(db), parts(noise)
+    (speech, measures), (noise, other) = parts(db), parts(noise)
     both = each_bank(one, speech, noise)
-    if compared.shape[2]:
+    if measures.shape[2]:
         share = (of_bands(speech) - of_bands(both)).exp()
         rest, (a, b) = 1 - share, PAIRS
         size = (share.square() + rest.square()).sqrt()
-        r = share[..., a] * share[..., b] * (compared / 40 + 1) + rest[..., a] * rest[..., b] * (other / 40 + 1)
+        r, of_noise = (x[..., :COMPARED] / 40 + 1 for x in (measures, other))
+        r = share[..., a] * share[..., b] * r + rest[..., a] * rest[..., b] * of_noise
         compared = 40 * (r / (size[..., a] * size[..., b]) - 1)
-    return torch.cat([both, compared], 2)
+        weight = share[..., [*_BINS, *SHAPE * [_ALL]]]
+        alone, other = measures[..., COMPARED:], other[..., COMPARED:]
+        measures = torch.cat([compared, weight * alone + (1 - weight) * other], 2)
+    return torch.cat([both, measures], 2)
 
 
 def degrade_features(db, bank, noise, g, strength=1.0, noisy=0.0):

@@ -148,7 +148,7 @@ class Graph:
 
     def measured(self, x, net):
         """models.Statistics.measure."""
-        levels, compared = self.part(x, 0, data.BANDS), self.part(x, data.BANDS, 1 << 30)
+        levels, measures = self.part(x, 0, data.BANDS), self.part(x, data.BANDS, 1 << 30)
         level = self.over("ReduceMax", levels, [2], 1)
         below = self.node("Sub", self.over("ReduceMax", level, [3], 1), level)
         far = self.constant(np.array(net.RANGES, np.float32).reshape(1, 1, -1, 1))
@@ -161,7 +161,7 @@ class Graph:
         slopes = self.slope(cepstra)
         moving = [self.moments(y, loud)[1] for y, loud in zip((cepstra, slopes, self.slope(slopes)), within)]
         moving = self.node("Transpose", self.node("Concat", *moving, axis=2), perm=[0, 1, 3, 2])
-        found = [moving, *self.moments(compared, wide[0]), self.moments(self.slope(compared), wide[1])[1]]
+        found = [moving, *self.moments(measures, wide[0]), self.moments(self.slope(measures), wide[1])[1]]
         low = self.modulation(self.part(cepstra, 0, net.MOVING), net)
         return self.node("Concat", *(self.node("Flatten", y) for y in found), low, axis=1)
 
@@ -170,7 +170,10 @@ class Graph:
         x = self.node("Mul", x, self.constant(1 / net.scale))
         far = np.float32(net.FAR)
         x = self.node("Clip", x, self.constant(-far), self.constant(far))
-        return self.linear(self.node("Relu", self.linear(x, net.hidden)), net.verdict)
+        answers = self.linear(self.node("Relu", self.linear(x, net.hidden)), net.answers)
+        clean, degraded, gate = (self.part(answers, *columns, 1) for columns in ((0, 2), (2, 4), (4, 5)))
+        apart = self.node("Sub", degraded, clean)
+        return self.node("Add", clean, self.node("Mul", apart, self.node("Sigmoid", gate)))
 
     def network(self, centred, net):
         x = centred

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from data import BANDS, COMPARED, STD
+from data import BANDS, MEASURES, STD
 
 LABELS = ("bonafide", "spoof")
 KEPT = 48  # channels whose place in frequency the head knows
@@ -178,22 +178,27 @@ class ResNet(nn.Module):
 class Statistics(nn.Module):
     """How a window's sound moves, in numbers, and a layer of neurons on them (train_statistics.py).
 
-    x [N, 1, 316, T]: levels of 128 bands of one width and comodulation ("fine" in data.py).  `measure` has:
+    x [N, 1, 351, T]: levels of 128 bands of one width, comodulation, novelty and shape of the residual ("fine" in
+    data.py).  `measure` has:
     - of the frames within 40 dB of the loudest, and again of those within 25 dB, the standard deviation of 80
       cepstra (DCT of the levels, 1..80), of their slopes and of their slopes' slopes;
-    - of those within 40 dB, mean and deviation of each value of comodulation and the deviation of its slopes;
+    - of those within 40 dB, mean and deviation of each value that is no level and the deviation of its slopes;
     - how fast the first 40 cepstra move: the logarithm of the power of their modulations in each of RATES.
     No means of levels: they would know the microphone.  Convolutions do not find these by themselves in two hours
-    of speech."""
+    of speech.
+
+    One layer of neurons, three answers: logits of those who learned from clean sound alone, logits of those who
+    learned from degraded sound too, and which to believe, the logit of the sound being degraded (mixture of
+    experts, Jacobs et al. 1991; the gate has its own labels)."""
 
     CEPSTRA, MOVING = 80, 40
     RANGES = [db / 80 / STD for db in (40, 25)]  # in the image's unit
     PIECE = 40  # frames of a modulation spectrum, whose lines lie 2.5 Hz apart; half of them overlap
     RATES = ((1, 2), (2, 4), (4, 7), (7, 11), (11, 16), (16, 21))  # lines, first and one behind the last
-    SIZE = len(RANGES) * 3 * CEPSTRA + 3 * COMPARED + len(RATES) * MOVING
+    SIZE = len(RANGES) * 3 * CEPSTRA + 3 * MEASURES + len(RATES) * MOVING
     FAR = 8.0  # deviations from the mean; what lies farther is taken to lie there
 
-    def __init__(self, width, dropout=0.5):
+    def __init__(self, width):
         super().__init__()
         k, n = torch.arange(1, self.CEPSTRA + 1).view(-1, 1), torch.arange(BANDS)
         self.register_buffer("dct", torch.cos(torch.pi * k * (2 * n + 1) / (2 * BANDS)) * (2 / BANDS) ** 0.5)
@@ -206,8 +211,7 @@ class Statistics(nn.Module):
         self.register_buffer("mean", torch.zeros(self.SIZE))
         self.register_buffer("scale", torch.ones(self.SIZE))
         self.hidden = nn.Linear(self.SIZE, width)
-        self.dropout = nn.Dropout(dropout)
-        self.verdict = nn.Linear(width, len(LABELS))
+        self.answers = nn.Linear(width, 2 * len(LABELS) + 1)
 
     @staticmethod
     def slope(x):
@@ -232,20 +236,21 @@ class Statistics(nn.Module):
     @torch.no_grad()  # nothing here is learned
     def measure(self, x):
         """[N, SIZE] of images."""
-        levels, compared = x[:, :, :BANDS], x[:, :, BANDS:]
+        levels, measures = x[:, :, :BANDS], x[:, :, BANDS:]
         level = levels.amax(2, keepdim=True)
         below = level.amax(3, keepdim=True) - level
         loud = [(below < far).float() for far in self.RANGES]
         cepstra = self.dct @ levels
         slopes = self.slope(cepstra)
         moving = [self.moments(m, frames)[1] for frames in loud for m in (cepstra, slopes, self.slope(slopes))]
-        return torch.cat([*moving, *self.moments(compared, loud[0]), self.moments(self.slope(compared), loud[0])[1],
+        return torch.cat([*moving, *self.moments(measures, loud[0]), self.moments(self.slope(measures), loud[0])[1],
                           self.modulation(cepstra[:, :, :self.MOVING])], 1)
 
     def judge(self, measured):
         """Logits [N, 2] of [N, SIZE]."""
         x = ((measured - self.mean) / self.scale).clamp(-self.FAR, self.FAR)
-        return self.verdict(self.dropout(F.relu(self.hidden(x))))
+        clean, degraded, gate = self.answers(F.relu(self.hidden(x))).split([2, 2, 1], 1)
+        return torch.lerp(clean, degraded, gate.sigmoid())
 
     def forward(self, x):
         return self.judge(self.measure(x)), None

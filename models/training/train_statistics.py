@@ -2,10 +2,10 @@
 
     python train_statistics.py --work WORK --name statistics
 
-Measures every window of the training clips and of some degraded copies once, then trains some layers of
-neurons, each begun elsewhere, on windows drawn at random, nine tenths of them undegraded, and joins them to one
-network whose logits are their mean.  Reads WORK/features and writes WORK/runs/<name>/final.pt, as train.py does.  With --hold-out the
-harder folds of data.py are left out (folds.py).
+Measures every window of the training clips and of some degraded copies once, then trains layers of neurons, each
+begun elsewhere, on windows drawn at random: some on clean ones alone, some on as many degraded ones, and one that
+tells the clean ones from the degraded.  They become one layer.  Reads WORK/features and writes
+WORK/runs/<name>/final.pt, as train.py does.  With --hold-out the harder folds of data.py are left out (folds.py).
 """
 
 import argparse
@@ -25,13 +25,13 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--name", required=True)
-    p.add_argument("--layers", type=int, default=4)
+    p.add_argument("--layers", type=int, default=2, help="of each kind")
     p.add_argument("--width", type=int, default=256, help="neurons a layer")
+    p.add_argument("--gate", type=int, default=64, help="neurons of the layer that tells clean from degraded")
     p.add_argument("--steps", type=int, default=500, help="a layer")
     p.add_argument("--batch", type=int, default=256)
     p.add_argument("--rate", type=float, default=1e-3)
     p.add_argument("--decay", type=float, default=0.01)
-    p.add_argument("--clean-share", type=float, default=0.9, help="of undegraded windows")
     p.add_argument("--copies", type=int, default=5, help="degraded copies that are used, the last ones")
     p.add_argument("--hold-out", action="store_true", help="leave the harder folds out")
     p.add_argument("--seed", type=int, default=1)
@@ -50,17 +50,19 @@ def measured(features, clips):
     return torch.cat(values), torch.cat(labels)
 
 
-def fitted(pools, mean, scale, args, seed):
-    """One layer, trained on pools: (share of a batch, statistics, labels)."""
-    torch.manual_seed(seed)
-    net = models.Statistics(args.width)
-    net.mean, net.scale = mean, scale
+def layer(width, outputs):
+    hidden = torch.nn.Linear(models.Statistics.SIZE, width)
+    return torch.nn.Sequential(hidden, torch.nn.ReLU(), torch.nn.Dropout(0.5), torch.nn.Linear(width, outputs))
+
+
+def fitted(net, pools, loss_of, args, seed):
+    """A layer, trained on pools: (share of a batch, normalised statistics, labels)."""
     optimizer = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=args.decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, args.steps)
     for _ in tqdm(range(args.steps), desc=f"layer {seed}", mininterval=5):
         drawn = [(x, y, torch.randint(len(y), (round(share * args.batch),))) for share, x, y in pools]
         x, y = torch.cat([x[i] for x, _, i in drawn]), torch.cat([y[i] for _, y, i in drawn])
-        loss = F.cross_entropy(net.judge(x), y, label_smoothing=0.05)
+        loss = loss_of(net(x), y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -68,15 +70,17 @@ def fitted(pools, mean, scale, args, seed):
     return net
 
 
-def joined(nets):
-    """One network whose logits are the mean of those of `nets`."""
-    whole = models.Statistics(sum(net.hidden.out_features for net in nets))
-    whole.mean, whole.scale = nets[0].mean, nets[0].scale
+def joined(groups, mean, scale):
+    """One network of groups of layers: the outputs of each group are the mean of its layers'."""
+    nets = [net for group in groups for net in group]
+    whole = models.Statistics(sum(net[0].out_features for net in nets))
+    whole.mean, whole.scale = mean, scale
     with torch.no_grad():
-        whole.hidden.weight.copy_(torch.cat([net.hidden.weight for net in nets]))
-        whole.hidden.bias.copy_(torch.cat([net.hidden.bias for net in nets]))
-        whole.verdict.weight.copy_(torch.cat([net.verdict.weight for net in nets], 1) / len(nets))
-        whole.verdict.bias.copy_(sum(net.verdict.bias for net in nets) / len(nets))
+        whole.hidden.weight.copy_(torch.cat([net[0].weight for net in nets]))
+        whole.hidden.bias.copy_(torch.cat([net[0].bias for net in nets]))
+        answers = [torch.cat([net[3].weight for net in group], 1) / len(group) for group in groups]
+        whole.answers.weight.copy_(torch.block_diag(*answers))
+        whole.answers.bias.copy_(torch.cat([sum(net[3].bias for net in group) / len(group) for group in groups]))
     return whole.eval()
 
 
@@ -91,12 +95,35 @@ def main():
     clips = [(r["path"], int(r["label"] == "fake")) for r in rows]
     coded = [(copy, label) for path, label in clips for copy in copies[path][-args.copies:]]
     x, y = measured(clean, clips)
-    pools = [(args.clean_share, x, y), (1 - args.clean_share, *measured(degraded, coded))]
-    mean, scale = x.mean(0), x.std(0)
-    net = joined([fitted(pools, mean, scale, args, args.seed + i) for i in range(args.layers)])
+    mean, scale, far = x.mean(0), x.std(0), models.Statistics.FAR
+
+    def normalised(x):
+        return x.sub_(mean).div_(scale).clamp_(-far, far)
+
+    known, (other, labels) = normalised(x), measured(degraded, coded)
+    other = normalised(other)
+
+    def verdict(logits, y):
+        return F.cross_entropy(logits, y, label_smoothing=0.05)
+
+    def gate(logit, y):
+        return F.binary_cross_entropy_with_logits(logit[:, 0], y)
+
+    def layers(count, width, outputs, pools, loss_of, seed):
+        found = []
+        for seed in range(seed, seed + count):
+            torch.manual_seed(seed)
+            found.append(fitted(layer(width, outputs), pools, loss_of, args, seed))
+        return found
+
+    both = [(0.5, known, y), (0.5, other, labels)]
+    which = [(0.5, known, torch.zeros(len(known))), (0.5, other, torch.ones(len(other)))]
+    net = joined([layers(args.layers, args.width, 2, [(1.0, known, y)], verdict, args.seed),
+                  layers(args.layers, args.width, 2, both, verdict, args.seed + args.layers),
+                  layers(1, args.gate, 1, which, gate, args.seed + 2 * args.layers)], mean, scale)
     run = args.work / "runs" / args.name
     run.mkdir(parents=True, exist_ok=True)
-    torch.save({"model": f"statistics-{args.layers * args.width}", "bank": "fine", "hold_out": args.hold_out,
+    torch.save({"model": f"statistics-{net.hidden.out_features}", "bank": "fine", "hold_out": args.hold_out,
                 "n_aux": 0, "step": args.steps, "weights": net.state_dict()}, run / "final.pt")
 
 

@@ -13,7 +13,7 @@ use super::engines::EngineOptions;
 use super::options::{model, unwritten};
 use super::text::printable;
 use crate::detect::{Bench, bench};
-use crate::dsp::{Comodulation, FrontEnd};
+use crate::dsp::{Comodulation, FrontEnd, Residual};
 use crate::model::{Label, Model, Reference};
 
 /// Says what a model is: its hash, what it is fed and how its answer is read.
@@ -155,9 +155,13 @@ fn front_end(front_end: &FrontEnd) -> String {
         format!("{} bands ({:?}) of {} samples", bank.n_mels, bank.mel_scale, bank.win_length)
     };
     let comodulation = front_end.comodulation.map(|comodulation| {
-        let Comodulation { n_fft, hop, parts, bands, lags } = comodulation;
-        format!("comodulation of {bands} bands over {parts} parts of {n_fft} samples, {hop} apart, and up to {lags} late")
+        let Comodulation { n_fft, hop, parts, bands, lags, novelty } = comodulation;
+        let novelty = if novelty { ", with their novelty" } else { "" };
+        format!("comodulation of {bands} bands over {parts} parts of {n_fft} samples, {hop} apart, and up to {lags} late{novelty}")
     });
-    let banks: Vec<_> = front_end.banks().map(bank).chain(comodulation).collect();
+    let residual = front_end.residual.map(|Residual { win_length, order }| {
+        format!("the residual of linear prediction of order {order} in {win_length} samples")
+    });
+    let banks: Vec<_> = front_end.banks().map(bank).chain(comodulation).chain(residual).collect();
     format!("{sample_rate} Hz, every {hop} samples, {f_min} to {f_max} Hz: {}", banks.join(" and "))
 }

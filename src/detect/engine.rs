@@ -165,7 +165,7 @@ pub(super) fn check_shape(
         return Ok(());
     }
     let problem = format!("the model's {what} has shape {found:?}, but the manifest makes it {expected:?}");
-    let cure = "correct front_end.n_mels (and front_end.second, .comodulation), window.frames and image (channels, resize, crop) in the manifest";
+    let cure = "correct front_end.n_mels (and front_end.second, .comodulation, .residual), window.frames and image (channels, resize, crop) in the manifest";
     Err(ModelError::new(origin, problem, cure))
 }
 

@@ -119,6 +119,7 @@ mod tests {
             amin: 1e-10,
             second: None,
             comodulation: None,
+            residual: None,
         }
     }
 

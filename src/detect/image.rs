@@ -11,8 +11,8 @@ pub struct ImageBuilder {
     spec: Image,
     /// Bands of each bank.
     banks: Vec<usize>,
-    /// Rows of comodulation, behind the banks.
-    compared: usize,
+    /// Rows that are no levels, behind the banks.
+    measures: usize,
     resizer: Resizer,
 }
 
@@ -27,8 +27,8 @@ impl ImageBuilder {
     /// A builder for the images of a valid manifest.
     pub fn new(manifest: &Manifest) -> Self {
         let banks = manifest.front_end.banks().map(|bank| bank.n_mels).collect();
-        let compared = manifest.front_end.n_compared();
-        Self { spec: manifest.image.clone(), banks, compared, resizer: Resizer::new() }
+        let measures = manifest.front_end.n_measures();
+        Self { spec: manifest.image.clone(), banks, measures, resizer: Resizer::new() }
     }
 
     /// Input tensor, row-major `[channels, height, width]`, of a window (frames × `n_bands` dB
@@ -48,7 +48,7 @@ impl ImageBuilder {
 
     /// dB to 0..=1 and frames to columns.
     fn normalise(&self, window: &[f32]) -> Plane {
-        let height = self.banks.iter().sum::<usize>() + self.compared;
+        let height = self.banks.iter().sum::<usize>() + self.measures;
         let width = window.len() / height;
         let references = self.references(window, height);
         let range = self.spec.range_db;
@@ -76,7 +76,7 @@ impl ImageBuilder {
             };
             references.resize(rows.end, reference);
         }
-        references.resize(height, 0.0); // nothing lies above 0 in comodulation
+        references.resize(height, 0.0); // none of the other values lies above 0
         references
     }
 

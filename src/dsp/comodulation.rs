@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::front_end::{Comodulation, FrontEnd};
+use super::novelty::Novelty;
 use super::stft::Stft;
 
 /// Variance of an envelope, whose mean is 0, that counts as none: what is steady must not be correlated with
@@ -28,6 +29,8 @@ pub(super) struct Comodulator {
     shared: usize,
     /// Whether there was none.
     fresh: bool,
+    /// If the manifest asks for it.
+    novelty: Option<Novelty>,
     /// Of each bin but the lowest (0 Hz), part after part.
     magnitudes: Vec<f32>,
     means: Vec<f32>,
@@ -60,6 +63,7 @@ impl Comodulator {
             first: (front_end.n_fft - spec.span()) / 2,
             shared: parts.saturating_sub(front_end.hop / hop),
             fresh: true,
+            novelty: spec.novelty.then(|| Novelty::new(parts, bins)),
             magnitudes: vec![0.0; parts * bins],
             means: vec![0.0; bins],
             gains: vec![0.0; bins],
@@ -91,6 +95,9 @@ impl Comodulator {
         if new.start == 0 {
             let known = self.magnitudes.len() - self.shared * bins;
             self.magnitudes.copy_within(known.., 0);
+            if let Some(novelty) = &mut self.novelty {
+                novelty.keep(self.shared);
+            }
             if std::mem::take(&mut self.fresh) {
                 parts.start = 0;
             }
@@ -101,6 +108,9 @@ impl Comodulator {
             let magnitudes = &mut self.magnitudes[part * bins..][..bins];
             magnitudes.iter_mut().zip(&self.stft.power()[1..]).for_each(|(out, power)| *out = *power as f32);
             magnitudes.iter_mut().for_each(|power| *power = power.sqrt());
+            if let Some(novelty) = &mut self.novelty {
+                novelty.take(part, &self.stft.spectrum()[1..], magnitudes);
+            }
         }
     }
 
@@ -164,6 +174,13 @@ impl Comodulator {
         let of_common = self.steady + self.common.iter().map(|x| x * x).sum::<f32>();
         for (out, square) in out.iter_mut().zip(&self.squares) {
             *out = value(*out / (square * of_common).sqrt());
+        }
+    }
+
+    /// And the novelty of each bin, if the manifest asks for it.
+    pub fn novelty(&self, out: &mut [f32]) {
+        if let Some(novelty) = &self.novelty {
+            novelty.values(&self.means, self.least, out);
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::residual::Predictor;
+
 /// Frequency scale on which the bands are equidistant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "onnx", derive(serde::Deserialize), serde(rename_all = "lowercase"))]
@@ -79,6 +81,9 @@ pub struct FrontEnd {
     /// See [`Comodulation`].
     #[cfg_attr(feature = "onnx", serde(default))]
     pub comodulation: Option<Comodulation>,
+    /// See [`Residual`].
+    #[cfg_attr(feature = "onnx", serde(default))]
+    pub residual: Option<Residual>,
 }
 
 /// A second look at the same instants: another window and other bands, whose levels follow the
@@ -115,13 +120,29 @@ pub struct Comodulation {
     pub bands: usize,
     /// How many parts one of a pair may be late, 0 to `parts − 1`.
     pub lags: usize,
+    /// Whether the novelty of each bin follows: how far the parts lie from what the two before each foretell
+    /// (Duxbury et al., DAFx 2003), −80 where all was foretold, 0 where nothing. Takes 3 parts.
+    #[cfg_attr(feature = "onnx", serde(default))]
+    pub novelty: bool,
+}
+
+/// The shape of a frame's residual after linear prediction: minus its kurtosis in dB, minus its crest factor in dB,
+/// and its temporal flatness in dB. The values follow all others in each frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "onnx", derive(serde::Deserialize), serde(deny_unknown_fields))]
+pub struct Residual {
+    /// Length of the Hann window around the frame's centre in samples, 2 to the first bank's `n_fft`.
+    pub win_length: usize,
+    /// Samples that the predictor looks back, 1 to 64 and less than `win_length`.
+    pub order: usize,
 }
 
 impl Comodulation {
     /// Values in a frame: those of pairs of bands at no lag first, then the later ones, then those of each bin
-    /// with the mean of all.
+    /// with the mean of all, then each bin's novelty.
     pub fn n_rows(&self) -> usize {
-        (0..=self.lags).map(|lag| self.at_lag(lag)).sum::<usize>() + self.bins()
+        (0..=self.lags).map(|lag| self.at_lag(lag)).sum::<usize>()
+            + self.bins() * (1 + usize::from(self.novelty))
     }
 
     /// FFT bins but 0 Hz.
@@ -197,32 +218,41 @@ impl FrontEnd {
             check("second.win_length", win_length, fits, "2 to second.n_fft")?;
             check("second.n_mels", n_mels, (1..=1024).contains(&n_mels), "1 to 1024")?;
         }
+        if let Some(Residual { win_length, order }) = self.residual {
+            let fits = (2..=self.n_fft).contains(&win_length);
+            check("residual.win_length", win_length, fits, "2 to front_end.n_fft")?;
+            let fits = (1..=64).contains(&order) && order < win_length;
+            check("residual.order", order, fits, "1 to 64, and below win_length")?;
+        }
         let Some(spec) = self.comodulation else { return Ok(()) };
-        let Comodulation { n_fft, hop, parts, bands, lags } = spec;
+        let Comodulation { n_fft, hop, parts, bands, lags, novelty } = spec;
         let fits = (16..=2048).contains(&n_fft) && n_fft.is_multiple_of(2);
         check("comodulation.n_fft", n_fft, fits, "even and 16 to 2048")?;
         let fits = (1..=n_fft).contains(&hop) && self.hop.is_multiple_of(hop);
         check("comodulation.hop", hop, fits, "1 to n_fft, and a divisor of front_end.hop")?;
-        let fits = (2..=64).contains(&parts) && spec.span() <= self.n_fft;
-        check("comodulation.parts", parts, fits, "2 to 64, and as many as front_end.n_fft has room for")?;
+        let least = if novelty { 3 } else { 2 };
+        let fits = (least..=64).contains(&parts) && spec.span() <= self.n_fft;
+        let expected = "2 (with novelty: 3) to 64, and as many as front_end.n_fft has room for";
+        check("comodulation.parts", parts, fits, expected)?;
         let fits = (2..=32).contains(&bands) && (n_fft / 2).is_multiple_of(bands);
         check("comodulation.bands", bands, fits, "2 to 32, and a divisor of n_fft / 2")?;
         check("comodulation.lags", lags, lags < parts, "below parts")
     }
 
-    /// Values in a frame: the bands of both banks, then [`n_compared`](Self::n_compared).
+    /// Values in a frame: the bands of both banks, then [`n_measures`](Self::n_measures).
     pub fn n_bands(&self) -> usize {
-        self.banks().map(|bank| bank.n_mels).sum::<usize>() + self.n_compared()
+        self.banks().map(|bank| bank.n_mels).sum::<usize>() + self.n_measures()
     }
 
-    /// Values of comodulation in a frame.
-    pub fn n_compared(&self) -> usize {
-        self.comodulation.map_or(0, |comodulation| comodulation.n_rows())
+    /// Values in a frame that are no levels: comodulation, novelty, the shape of the residual.
+    pub fn n_measures(&self) -> usize {
+        let residual = self.residual.map_or(0, |_| Predictor::VALUES);
+        self.comodulation.map_or(0, |comodulation| comodulation.n_rows()) + residual
     }
 
     /// The first bank as a front end of its own.
     pub fn first(&self) -> Self {
-        Self { second: None, comodulation: None, ..*self }
+        Self { second: None, comodulation: None, residual: None, ..*self }
     }
 
     /// Each bank as a front end of its own.

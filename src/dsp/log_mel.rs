@@ -1,4 +1,4 @@
-//! Samples in, log-mel frames (with comodulation) out, a frame's work spread over the hop that follows it.
+//! Samples in, log-mel frames (with comodulation and the residual's shape) out, a frame's work spread over the hop that follows it.
 
 use std::ops::Range;
 
@@ -9,6 +9,7 @@ use ringbuf::traits::Observer;
 use super::comodulation::Comodulator;
 use super::front_end::{FrontEnd, FrontEndError};
 use super::mel::MelFilterBank;
+use super::residual::Predictor;
 use super::stft::Stft;
 
 /// Bands that are done at once: about what a tenth of a frame costs.
@@ -36,6 +37,7 @@ pub struct LogMel {
     frame: Vec<f32>,
     banks: Vec<Bank>,
     comodulator: Option<Comodulator>,
+    predictor: Option<Predictor>,
     steps: Vec<Step>,
     /// Steps done of the frame at work; all of them: there is none.
     done: usize,
@@ -65,6 +67,11 @@ enum Step {
     Lag(usize, Range<usize>),
     /// Of the bins; where they lie.
     Bins(Range<usize>),
+    /// Of the bins, likewise.
+    Novelty(Range<usize>),
+    Predictor,
+    /// Its shape; where that lies.
+    Residual(Range<usize>),
 }
 
 impl LogMel {
@@ -101,7 +108,16 @@ impl LogMel {
             }
             steps.push(Step::Bins(n_bands..n_bands + comodulation.bins()));
             n_bands += comodulation.bins();
+            if comodulation.novelty {
+                steps.push(Step::Novelty(n_bands..n_bands + comodulation.bins()));
+                n_bands += comodulation.bins();
+            }
             comodulator
+        });
+        let predictor = spec.residual.map(|residual| {
+            steps.push(Step::Predictor);
+            steps.push(Step::Residual(n_bands..n_bands + Predictor::VALUES));
+            Predictor::new(spec, residual)
         });
         let mut log_mel = Self {
             pad: spec.pad(),
@@ -111,6 +127,7 @@ impl LogMel {
             frame: vec![0.0; spec.n_fft],
             banks,
             comodulator,
+            predictor,
             done: steps.len(),
             steps,
             bands: vec![0.0; spec.n_bands()],
@@ -130,7 +147,7 @@ impl LogMel {
     }
 
     /// Takes model-rate samples; calls `on_frame` with the dB values ([`FrontEnd::n_bands`], each
-    /// bank's lowest band first, then comodulation) of each frame whose work they complete. Real-time safe.
+    /// bank's lowest band first, then what is no level) of each frame whose work they complete. Real-time safe.
     pub fn push(&mut self, mut samples: &[f32], mut on_frame: impl FnMut(&[f32])) {
         while !samples.is_empty() {
             // As far as the next step or frame.
@@ -191,6 +208,19 @@ impl LogMel {
             Step::Bins(values) => {
                 self.comodulated(|comodulator, _, bands| comodulator.correlate_bins(&mut bands[values]));
             }
+            Step::Novelty(values) => {
+                self.comodulated(|comodulator, _, bands| comodulator.novelty(&mut bands[values]));
+            }
+            Step::Predictor => {
+                if let Some(predictor) = &mut self.predictor {
+                    predictor.predict(&self.frame);
+                }
+            }
+            Step::Residual(values) => {
+                if let Some(predictor) = &mut self.predictor {
+                    predictor.values(&mut self.bands[values]);
+                }
+            }
         }
         self.done += 1;
         if !self.is_at_work() {
@@ -209,7 +239,7 @@ impl LogMel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dsp::{Comodulation, MelNorm, MelScale, Padding, SecondBank};
+    use crate::dsp::{Comodulation, MelNorm, MelScale, Padding, Residual, SecondBank};
 
     fn spec(hop: usize) -> FrontEnd {
         FrontEnd {
@@ -225,7 +255,15 @@ mod tests {
             padding: Padding::Centre,
             amin: 1e-10,
             second: Some(SecondBank { n_fft: 256, win_length: 200, n_mels: 40, mel_scale: MelScale::Linear }),
-            comodulation: Some(Comodulation { n_fft: 64, hop: hop.min(16), parts: 25, bands: 8, lags: 2 }),
+            comodulation: Some(Comodulation {
+                n_fft: 64,
+                hop: hop.min(16),
+                parts: 25,
+                bands: 8,
+                lags: 2,
+                novelty: true,
+            }),
+            residual: Some(Residual { win_length: 200, order: 16 }),
         }
     }
 
@@ -255,6 +293,13 @@ mod tests {
             }
             let mut values = vec![0.0; comodulation.bins()];
             fresh.correlate_bins(&mut values);
+            out.extend(&values);
+            fresh.novelty(&mut values);
+            out.extend(values);
+            let mut predictor = Predictor::new(spec, spec.residual.unwrap());
+            predictor.predict(samples);
+            let mut values = [0.0; Predictor::VALUES];
+            predictor.values(&mut values);
             out.extend(values);
             spec.banks().flat_map(bank).chain(out).collect()
         };
@@ -285,14 +330,14 @@ mod tests {
     fn no_stretch_of_samples_has_more_than_its_share() {
         let mut log_mel = LogMel::new(&spec(160)).unwrap();
         let steps = log_mel.steps.len();
-        assert_eq!(steps, 16);
+        assert_eq!(steps, 19);
         let mut most = 0;
-        for part in sound(16_000).chunks(10) {
+        for part in sound(16_000).chunks(8) {
             let before = log_mel.done % steps;
             let mut frames = 0;
             log_mel.push(part, |_| frames += 1);
             most = most.max(frames * steps + log_mel.done % steps - before);
         }
-        assert_eq!(most, 1, "steps in 10 samples, where a frame of 16 steps lasts 160");
+        assert_eq!(most, 1, "steps in 8 samples, where a frame of 19 steps lasts 160");
     }
 }

@@ -8,11 +8,15 @@ mod downmix;
 mod front_end;
 mod log_mel;
 mod mel;
+mod novelty;
 mod resample;
+mod residual;
 mod stft;
 
 pub use downmix::{ChannelChoice, Downmix, MAX_CHANNELS, MAX_SAMPLE};
-pub use front_end::{Comodulation, FrontEnd, FrontEndError, MelNorm, MelScale, Padding, SecondBank};
+pub use front_end::{
+    Comodulation, FrontEnd, FrontEndError, MelNorm, MelScale, Padding, Residual, SecondBank,
+};
 pub use log_mel::LogMel;
 pub use mel::MelFilterBank;
 pub use resample::{HOST_RATES, RateError, Resampler};

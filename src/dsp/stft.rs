@@ -51,6 +51,11 @@ impl Stft {
         }
     }
 
+    /// The last frame's `n_fft / 2 + 1` bins.
+    pub fn spectrum(&self) -> &[Complex<f64>] {
+        &self.spectrum
+    }
+
     /// Power of each of the last frame's `n_fft / 2 + 1` bins.
     pub fn power(&self) -> &[f64] {
         &self.power

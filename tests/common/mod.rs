@@ -29,6 +29,7 @@ pub fn front_end() -> FrontEnd {
         amin: 1e-10,
         second: None,
         comodulation: None,
+        residual: None,
     }
 }
 

@@ -51,11 +51,12 @@ def spectrogram(path, front):
     return librosa.power_to_db(power[:, :frames], ref=1.0, amin=1e-10, top_db=None).T
 
 
-def comodulation(path, front):
-    """[frames, values] of a whole file."""
+def measures(path, front):
+    """What is no level, [frames, values] of a whole file."""
     assert front["hop"] == front_ends.HOP
     y, _ = sf.read(path, dtype="float32")
-    return front_ends.comodulation(y, **front["comodulation"])
+    parts = [front_ends.comodulation(y, **front["comodulation"]), front_ends.residual(y, **front["residual"])]
+    return np.concatenate(parts, 1)
 
 
 def network(work):
@@ -77,7 +78,7 @@ def main():
     net = network(work)
     with open(work / "scores.csv", newline="") as f:
         windows = [(r["path"], float(r["start_s"]), float(r["llr"])) for r in csv.DictReader(f)]
-    rows = {path: np.concatenate([spectrogram(path, front), comodulation(path, front)], 1) for path, _, _ in windows}
+    rows = {path: np.concatenate([spectrogram(path, front), measures(path, front)], 1) for path, _, _ in windows}
     db = []
     for path, start, _ in windows:
         first = round(start * front["sample_rate"] / front["hop"])
