@@ -6,7 +6,8 @@ For each filter bank: cepstra (1..40) of the clean clips' loud frames; a support
 their statistics, either with the mean spectrum (mean and deviation of cepstra, deviation of their
 slopes) or without it (deviations only: blind to microphone and equaliser); then the latter of bands of one
 width with means and deviations of comodulation (src/dsp/comodulation.rs) and deviations of its slopes beside it,
-with the modulations of cepstra too, and then with novelty and the shape of the residual.  EER and AUC per file, mean over five folds that share no source.
+with the modulations of cepstra too, and then with novelty and the shape of the residual.  EER and AUC per
+file, mean over five folds that share no source.
 A minute of one core per row.
 """
 
