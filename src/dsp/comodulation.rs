@@ -50,6 +50,8 @@ pub(super) struct Comodulator {
     steady: f32,
     /// Magnitude that counts as silence.
     least: f32,
+    /// Magnitude that counts as nothing beside the frame's loudest bin.
+    floor: f32,
 }
 
 impl Comodulator {
@@ -75,6 +77,7 @@ impl Comodulator {
             common: vec![0.0; parts],
             steady: STEADY * parts as f32,
             least: front_end.amin.sqrt() as f32,
+            floor: 0.0,
         }
     }
 
@@ -125,6 +128,7 @@ impl Comodulator {
         }
         self.means.iter_mut().for_each(|mean| *mean /= parts as f32);
         let floor = FLOOR * self.means.iter().copied().fold(0.0, f32::max) + self.least;
+        self.floor = floor;
         self.gains.iter_mut().zip(&self.means).for_each(|(gain, mean)| *gain = 1.0 / (mean + floor));
         for (out, part) in self.bins.chunks_exact_mut(bins).zip(self.magnitudes.chunks_exact(bins)) {
             let shape = self.means.iter().zip(&self.gains);
@@ -180,7 +184,7 @@ impl Comodulator {
     /// And the novelty of each bin, if the manifest asks for it.
     pub fn novelty(&self, out: &mut [f32]) {
         if let Some(novelty) = &self.novelty {
-            novelty.values(&self.means, self.least, out);
+            novelty.values(self.floor, out);
         }
     }
 }

@@ -2,9 +2,6 @@
 
 use realfft::num_complex::Complex;
 
-/// What lies so far below the loudest bin counts as foretold: magnitude, −60 dB.
-const FLOOR: f32 = 1e-3;
-
 /// Parts that foretell one.
 const BEFORE: usize = 2;
 
@@ -61,9 +58,8 @@ impl Novelty {
     }
 
     /// Of each bin, 80·(e − 1), e being the errors of a frame over the magnitudes, 0 to 1: −80 where all was
-    /// foretold, 0 where nothing. `means` are the bins' mean magnitudes, `least` is one that counts as silence.
-    pub fn values(&self, means: &[f32], least: f32, out: &mut [f32]) {
-        let floor = FLOOR * means.iter().copied().fold(0.0, f32::max) + least;
+    /// foretold, 0 where nothing. `floor` is a magnitude that counts as nothing.
+    pub fn values(&self, floor: f32, out: &mut [f32]) {
         let parts = self.errors.len() / self.bins - BEFORE;
         for (bin, out) in out.iter_mut().enumerate() {
             let sum = |x: &[f32]| x[BEFORE * self.bins + bin..].iter().step_by(self.bins).sum::<f32>();
