@@ -42,7 +42,8 @@ _MEL = np.linspace(0, 15 + np.log(8.0) / (np.log(6.4) / 27), BANDS + 2)[1:-1]
 _MEL_HZ = np.where(_MEL < 15, _MEL * 200 / 3, 1000 * np.exp((_MEL - 15) * np.log(6.4) / 27))
 _LINEAR_HZ = np.linspace(0, 8000, BANDS + 2)[1:-1]
 HZ = {bank: torch.tensor(hz, dtype=torch.float32)
-      for bank, hz in (("mel", _MEL_HZ), ("linear", _LINEAR_HZ), ("both", np.concatenate([_MEL_HZ, _LINEAR_HZ])))}
+      for bank, hz in (("mel", _MEL_HZ), ("linear", _LINEAR_HZ), ("fine", _LINEAR_HZ),
+                       ("both", np.concatenate([_MEL_HZ, _LINEAR_HZ])))}
 # Sources held out by --hold-out as harder validation folds, none of them in dev.  "recent": zero-shot
 # TTS of 2024 and later, neural codecs, flow matching, and real sources without a fake counterpart;
 # "mixed": multi-speaker TTS, GAN and source-filter vocoders, voice conversion by diffusion, wake words.
@@ -127,9 +128,7 @@ class Sampler:
     both from one source, so that its sound says nothing; the others are drawn by the square root
     of the generator's (fake) and of the source's (both) number of clips."""
 
-    def __init__(self, rows, clean, degraded, copies, seed, clean_share=0.2, same_source=0.6,
-                 opinions=None):
-        self.opinions = opinions or {}  # of teach.py: a value each HOP frames
+    def __init__(self, rows, clean, degraded, copies, seed, clean_share=0.2, same_source=0.6):
         self.rows, self.clean, self.degraded = rows, clean, degraded
         self.copies, self.clean_share, self.same_source = copies, clean_share, same_source
         self.rng = np.random.default_rng(seed)
@@ -160,11 +159,6 @@ class Sampler:
             if len(members) == 2:
                 self.both.append((min(len(m[0]) for m in members) ** 0.5, members))
 
-    def opinion(self, clip, start):
-        """What the committee said of the clean clip there: a logit difference, NaN if nothing."""
-        said = self.opinions.get(clip)
-        return np.nan if said is None else said[min(len(said) - 1, round(start / HOP))]
-
     def one(self, label, groups):
         ids, weight = groups[label]
         for _ in range(50):
@@ -175,13 +169,11 @@ class Sampler:
                 path, store = variants[self.rng.integers(len(variants))], self.degraded
             start = store.random_start(path, self.rng)
             if start is not None:
-                return (store.window(path, start), self.tag_of.get(row["generator"], -1),
-                        self.opinion(row["path"], start))
+                return store.window(path, start), self.tag_of.get(row["generator"], -1)
         raise RuntimeError("no training window with speech")
 
     def batch(self, size):
-        """dB [size, 200, rows], labels [size] (0 bona fide, 1 spoof), generator tags (-1 real),
-        the committee's opinions (logit differences, NaN where it has none)."""
+        """dB [size, 200, rows], labels [size] (0 bona fide, 1 spoof), generator tags (-1 real)."""
         labels = np.arange(size) % 2
         chance = np.array([b[0] for b in self.both])
         chance = chance / chance.sum()
@@ -192,7 +184,7 @@ class Sampler:
                 groups = self.both[int(self.rng.choice(len(self.both), p=chance))][1]
             pairs += [self.one(0, groups), self.one(1, groups)]
         return (torch.from_numpy(np.stack([p[0] for p in pairs])), torch.from_numpy(labels),
-                torch.tensor([p[1] for p in pairs]), torch.tensor([p[2] for p in pairs]))
+                torch.tensor([p[1] for p in pairs]))
 
 
 def parts(db):
@@ -250,8 +242,9 @@ def mixed(db, noise, snr):
 
 
 def degrade_features(db, bank, noise, g, strength=1.0, noisy=0.0):
-    """Cheap degradations of levels [N, 200, BANDS a bank] on the fly, the same in each bank; noise: windows to mix
-    in; g: torch.Generator; strength 0..1 scales how often they happen, `noisy` is the share with noise."""
+    """Cheap degradations of windows [N, 200, rows] on the fly, the same in each bank, all but noise of their levels
+    alone; noise: windows to mix in; g: torch.Generator; strength 0..1 scales how often they happen, `noisy` is the
+    share with noise."""
     n, hz, db = db.shape[0], HZ[bank], db.clone()
 
     def uniform(low, high, *shape):
@@ -263,18 +256,19 @@ def degrade_features(db, bank, noise, g, strength=1.0, noisy=0.0):
 
     some = chosen(noisy)
     db[some] = mixed(db[some], noise[some], uniform(*SNR, len(some), 1, 1))
+    levels, _ = parts(db)  # a view: what follows changes db
     some = chosen(0.5 * strength)
     knots = torch.randn(len(some), 7, generator=g) * uniform(0, 4, len(some), 1)  # equaliser, dB, a knot an octave
     octave = (torch.log2(hz.clamp(min=62.5) / 62.5) * 6 / 7).clamp(0, 5.999)
     low, share = octave.long(), octave - octave.long()
-    db[some] += (knots[:, low] * (1 - share) + knots[:, low + 1] * share).unsqueeze(1)
+    levels[some] += (knots[:, low] * (1 - share) + knots[:, low + 1] * share).unsqueeze(1)
     if bank != "mel":  # another speaker's formants; on mel bands it did harm
         some = chosen(1.5 * strength)
         stretch = 1 + uniform(-0.08, 0.08, len(some), 1, 1)
-        db[some, :, -BANDS:] = warp(db[some, :, -BANDS:], stretch)
+        levels[some, :, -BANDS:] = warp(levels[some, :, -BANDS:], stretch)
     some = chosen(0.3 * strength)
     above = ((hz - uniform(3400, 8000, len(some), 1, 1)) / 200).clamp(0, 1)  # low-pass
-    db[some] -= above * uniform(20, 80, len(some), 1, 1)
+    levels[some] -= above * uniform(20, 80, len(some), 1, 1)
     some = chosen(0.5 * strength)
     depth, slope = uniform(35, 100, len(some), 1, 1), uniform(-15, 10, len(some), 1, 1)
 
@@ -283,7 +277,7 @@ def degrade_features(db, bank, noise, g, strength=1.0, noisy=0.0):
         floor = floor + torch.randn(db.shape, generator=g) * 3.5
         return torch.logaddexp(db * LOG_DB, floor * LOG_DB) / LOG_DB
 
-    db[some] = each_bank(floored, db[some])
+    levels[some] = each_bank(floored, levels[some])
     return db
 
 

@@ -1,7 +1,7 @@
 """Writes a trained network, or several as a committee, as ONNX (opset 20) and calibrates it on dev.
 
     python export.py --work WORK --name small --output WORK/bonafide-small.onnx
-    python export.py --work WORK --name a b c --join bonafide-convnext.onnx --output WORK/bonafide-small.onnx
+    python export.py --work WORK --name a b c --output WORK/bonafide-small.onnx
 
 Input `pixel_values` float32 [batch, 1, rows, 200], output `logits` float32 [batch, 2] ("bonafide",
 "spoof"); a card or a server takes windows together, the CPU one by one.  The graph is written node by
@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx.compose
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -59,11 +58,12 @@ class Graph:
         weight, bias = layer.weight, layer.bias
         if norm is not None:
             gain = norm.weight / (norm.running_var + norm.eps).sqrt()
-            weight, bias = weight * gain.view(-1, 1, 1, 1), norm.bias - norm.running_mean * gain
+            before = norm.running_mean if bias is None else norm.running_mean - bias
+            weight, bias = weight * gain.view(-1, 1, 1, 1), norm.bias - before * gain
         (a, b), (c, d) = layer.padding, layer.kernel_size
         return self.node("Conv", x, self.constant(weight), self.constant(bias),
                          kernel_shape=[c, d], strides=list(layer.stride), pads=[a, b, a, b],
-                         group=layer.groups)
+                         dilations=list(layer.dilation), group=layer.groups)
 
     def norm(self, x, layer):
         x = self.node("Transpose", x, perm=[0, 2, 3, 1])
@@ -146,14 +146,19 @@ class Graph:
         power = self.node("MatMul", self.constant(net.rates), power)
         return self.node("Flatten", self.node("Log", self.node("Add", power, self.constant(np.float32(1e-6)))))
 
-    def measured(self, x, net):
-        """models.Statistics.measure."""
+    @functools.cache
+    def image_parts(self, x):
+        """Levels and measures of an image of all that is fine, and models.Statistics.loud: [N, 1, T, ranges]."""
         levels, measures = self.part(x, 0, data.BANDS), self.part(x, data.BANDS, 1 << 30)
         level = self.over("ReduceMax", levels, [2], 1)
         below = self.node("Sub", self.over("ReduceMax", level, [3], 1), level)
-        far = self.constant(np.array(net.RANGES, np.float32).reshape(1, 1, -1, 1))
-        loud = self.node("Transpose", self.node("Cast", self.node("Less", below, far), to=TensorProto.FLOAT),
-                         perm=[0, 1, 3, 2])
+        far = self.constant(np.array(models.Statistics.RANGES, np.float32).reshape(1, 1, -1, 1))
+        loud = self.node("Cast", self.node("Less", below, far), to=TensorProto.FLOAT)
+        return levels, measures, self.node("Transpose", loud, perm=[0, 1, 3, 2])
+
+    def measured(self, x, net):
+        """models.Statistics.measure."""
+        levels, measures, loud = self.image_parts(x)
         # A slope loses a frame at each end.
         within = [loud] + [self.part(loud, cut, -cut) for cut in (1, 2)]
         wide = [self.part(loud, 0, 1, 3) for loud in within[:2]]
@@ -175,6 +180,28 @@ class Graph:
         apart = self.node("Sub", degraded, clean)
         return self.node("Add", clean, self.node("Mul", apart, self.node("Sigmoid", gate)))
 
+    def delay(self, x, net):
+        """models.TimeDelay."""
+        _, measures, loud = self.image_parts(x)
+        loud = self.part(loud, 0, 1, 3)
+        conv, norm, _ = net.frame
+        gain = net.norm.weight / (net.norm.running_var + net.norm.eps).sqrt()
+        shift = net.norm.bias - net.norm.running_mean * gain
+        first = torch.nn.Conv2d(*conv.weight.shape[1::-1], 1)  # with the BatchNorm before it
+        first.weight.data = conv.weight.data * gain.view(1, -1, 1, 1)
+        first.bias.data = conv.weight.data.flatten(1) @ shift
+        x = self.node("Relu", self.conv(self.turned(measures), first, norm))
+        pooled = [*self.moments(self.turned(x), loud)]
+        for conv, norm, _ in net.delays:
+            x = self.node("Add", x, self.node("Relu", self.conv(x, conv, norm)))
+        pooled += self.moments(self.turned(x), loud)
+        return self.linear(self.node("Concat", *(self.node("Flatten", y) for y in pooled), axis=1), net.verdict)
+
+    @functools.cache  # once for all that look at it
+    def turned(self, x):
+        """Rows as channels, or back."""
+        return self.node("Transpose", x, perm=[0, 2, 1, 3])
+
     def network(self, centred, net):
         x = centred
         if isinstance(net, models.ResNet):
@@ -187,20 +214,10 @@ class Graph:
             x = self.layer(x, layer)
         return self.head(x, net.head)
 
-    def joined(self, x, model):
-        """Another network's file as part of this graph, reading x; its output."""
-        other = onnx.compose.add_prefix(model, "joined_").graph
-        for node in other.node:
-            for i, name in enumerate(node.input):
-                node.input[i] = x if name == other.input[0].name else name
-        self.nodes += other.node
-        self.constants += other.initializer
-        return other.output[0].name
 
-
-def to_onnx(committee, join=None):
+def to_onnx(committee):
     g = Graph()
-    image, logits = "pixel_values", []
+    image = "pixel_values"
     height = committee.columns.stop - committee.columns.start
 
     @functools.cache  # once for all that look at it
@@ -213,14 +230,15 @@ def to_onnx(committee, join=None):
     def centred(name):
         return g.node("Sub", bank(name), g.over("ReduceMean", bank(name), [3], 1))
 
-    for member in committee.members:
+    def judged(member):
         if isinstance(member, models.Statistics):
-            logits.append(g.statistics(bank(member.bank), member))
-        else:
-            logits.append(g.network(centred(member.bank), member))
-    if join is not None:
-        logits.append(g.joined(bank("mel"), join))
-    g.node("Mean", *logits)
+            return g.statistics(bank(member.bank), member)
+        if isinstance(member, models.TimeDelay):
+            return g.delay(bank(member.bank), member)
+        return g.network(centred(member.bank), member)
+
+    g.node("Mean", *(g.node("Mean", *map(judged, group)) if group[1:] else judged(*group)
+                     for group in committee.votes()))
     g.nodes[-1].output[0] = "logits"
     shape = ["batch", 1, height, data.WINDOW]
     graph = helper.make_graph(
@@ -244,19 +262,15 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--name", required=True, nargs="+", help="a run, or several: a committee")
-    p.add_argument("--join", type=Path, help="ONNX file of another network on mel bands: one vote more")
     p.add_argument("--features", default="features")
     p.add_argument("--output", type=Path, required=True)
     p.add_argument("--weights", default="final.pt", choices=["final.pt", "best.pt"])
     args = p.parse_args()
     torch.set_num_threads(1)
     runs = [args.work / "runs" / name for name in args.name]
-    join = onnx.load(args.join) if args.join else None
     members = [train.load(run, "cpu", args.weights) for run in runs]
-    if join and "mel" not in [member.bank for member in members]:
-        p.error("--join needs a run on mel bands among --name: the image would not hold what the file looks at")
     net = models.Committee(members, data.BANKS).eval()
-    onnx.save(to_onnx(net, join), args.output)
+    onnx.save(to_onnx(net), args.output)
     run = session(args.output)
 
     rows = [r for r in data.read_manifest(args.work) if r["split"] == "dev"]
@@ -276,12 +290,6 @@ def main():
     each = (time.perf_counter() - begun) / len(x)
     with torch.no_grad():
         expected = torch.cat([net(w)[0] for w in x[:128].split(16)]).numpy()
-    if join is not None:
-        other = session(args.join)
-        votes = len(net.members)
-        more = np.concatenate([other.run(None, {"pixel_values": w[None, :, :data.BANDS].numpy()})[0]
-                               for w in x[:128]])
-        expected = (votes * expected + more) / (votes + 1)
     worst = np.abs(expected - logits[:128]).max()
     assert worst < 1e-4, f"ONNX Runtime differs from PyTorch by {worst}"
 

@@ -1,4 +1,4 @@
-"""The networks: ConvNeXts, small residual networks, one on statistics, and committees of them.
+"""The networks: ConvNeXts, small residual networks, one on statistics, one with delays, and committees of them.
 
 Input: x [N, 1, rows, T] float32, the normalised image of one bank (data.py; row 0 = lowest band,
 one column per 10 ms; T = 200 for a 2-s window).  Output: (logits [N, 2] in the order ("bonafide", "spoof"),
@@ -213,6 +213,13 @@ class Statistics(nn.Module):
         self.hidden = nn.Linear(self.SIZE, width)
         self.answers = nn.Linear(width, 2 * len(LABELS) + 1)
 
+    @classmethod
+    def loud(cls, x):
+        """Which frames of images lie within each of RANGES of the loudest, [N, 1, 1, T] each, 1 or 0."""
+        level = x[:, :, :BANDS].amax(2, keepdim=True)
+        below = level.amax(3, keepdim=True) - level
+        return [(below < far).float() for far in cls.RANGES]
+
     @staticmethod
     def slope(x):
         return (x[..., 2:] - x[..., :-2]) / 2
@@ -237,9 +244,7 @@ class Statistics(nn.Module):
     def measure(self, x):
         """[N, SIZE] of images."""
         levels, measures = x[:, :, :BANDS], x[:, :, BANDS:]
-        level = levels.amax(2, keepdim=True)
-        below = level.amax(3, keepdim=True) - level
-        loud = [(below < far).float() for far in self.RANGES]
+        loud = self.loud(x)
         cepstra = self.dct @ levels
         slopes = self.slope(cepstra)
         moving = [self.moments(m, frames)[1] for frames in loud for m in (cepstra, slopes, self.slope(slopes))]
@@ -256,10 +261,41 @@ class Statistics(nn.Module):
         return self.judge(self.measure(x)), None
 
 
+class TimeDelay(nn.Module):
+    """How what is no level goes on from frame to frame: a time-delay network (x-vectors, Snyder et al. 2018) with
+    residual connections, which learns what Statistics has to be told (train.py).
+
+    x [N, 1, 351, T] as there; of the levels it only takes which frames are loud.  Of each frame `width` neurons,
+    then `depth` convolutions over three frames, 1, 2, 4 ... apart; mean and deviation over the loud frames of
+    what comes before and behind these."""
+
+    def __init__(self, n_aux, width=64, depth=5, dropout=0.5):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(MEASURES)
+        self.frame = nn.Sequential(nn.Conv2d(MEASURES, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        self.delays = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(width, width, (1, 3), padding=(0, 2 ** i), dilation=(1, 2 ** i), bias=False),
+                          nn.BatchNorm2d(width), nn.ReLU()) for i in range(depth))
+        self.forget = nn.Dropout2d(0.2)  # whole measures
+        self.dropout = nn.Dropout(dropout)
+        self.verdict = nn.Linear(4 * width, len(LABELS))
+        self.aux = nn.Linear(4 * width, max(1, n_aux))
+
+    def forward(self, x):
+        self.pooled = None
+        loud = Statistics.loud(x)[0]
+        x = self.frame(self.forget(self.norm(x[:, :, BANDS:].transpose(1, 2))))
+        pooled = Statistics.moments(x.transpose(1, 2), loud)
+        for delay in self.delays:
+            x = x + delay(x)
+        pooled = self.dropout(torch.cat([*pooled, *Statistics.moments(x.transpose(1, 2), loud)], 1))
+        return self.verdict(pooled), self.aux(pooled)
+
+
 class Committee(nn.Module):
-    """Several networks as one: the mean of their logits.  No training of its own.  `banks` tells the columns
-    of each bank (data.BANKS); its image holds all that lies between the first and the last that a member
-    looks at (`member.bank`)."""
+    """Several networks as one: the mean of their logits, where those with delays have one vote together.  No
+    training of its own.  `banks` tells the columns of each bank (data.BANKS); its image holds all that lies between
+    the first and the last that a member looks at (`member.bank`)."""
 
     def __init__(self, members, banks):
         super().__init__()
@@ -269,13 +305,21 @@ class Committee(nn.Module):
         self.rows = {bank: slice(columns.start - first, columns.stop - first) for bank, columns in banks.items()}
         self.members = nn.ModuleList(members)
 
+    def votes(self):
+        """The members that have a vote together, for each vote."""
+        delays = [member for member in self.members if isinstance(member, TimeDelay)]
+        return [[member] for member in self.members if member not in delays] + [delays] * bool(delays)
+
     def forward(self, x):
-        outputs = [member(x[:, :, self.rows[member.bank]])[0] for member in self.members]
-        return sum(outputs) / len(outputs), None
+        votes = [sum(member(x[:, :, self.rows[member.bank]])[0] for member in group) / len(group)
+                 for group in self.votes()]
+        return sum(votes) / len(votes), None
 
 
 def build(name, n_aux=0):
-    """A network by name: one of RESNET or of CONVNEXT, or "statistics-" and the width of its layer."""
+    """A network by name: one of RESNET or of CONVNEXT, "delay", or "statistics-" and the width of its layer."""
     if name.startswith("statistics-"):
         return Statistics(int(name.removeprefix("statistics-")))
+    if name == "delay":
+        return TimeDelay(n_aux)
     return ResNet(n_aux, RESNET[name]) if name in RESNET else ConvNeXt(**CONVNEXT[name], n_aux=n_aux)

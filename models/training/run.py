@@ -1,14 +1,12 @@
 """The default model from nothing: every step of README.md, in order.
 
-    python run.py --work WORK                      # the default model: some three hours on one core
+    python run.py --work WORK                      # the default model: some ninety minutes on two cores
     python run.py --work WORK --small              # the same steps in minutes, on synthetic speech
 
 Started again, it goes on with the step that was interrupted; the steps themselves resume too.  A
 step whose command has changed runs again, and so do all after it.  The model and its manifest end
 up as WORK/bonafide-small.onnx and .toml; copied to models/, they are the default.
-The ConvNeXt that has a vote in the committee that teaches is joined as it lies in models/: how it came about is
-told in EXPERIMENTS.md.  On synthetic speech it has none, and a ConvNeXt is trained and the model quantised, as
-tests.
+On synthetic speech a ConvNeXt and its teachers are trained too and the model quantised, as tests.
 """
 
 import argparse
@@ -21,7 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 # A step each: a command line, words in braces filled in from below and from the options; those
-# marked `small` only on synthetic speech, those marked `full` only on the corpus.  What export.py prints becomes the manifest.
+# marked `small` only on synthetic speech.  What export.py prints becomes the manifest.
 STEPS = """
 python synthetic.py {corpus}                                                                # small
 python voices.py --corpus {corpus} --work {work} --clips {clips}
@@ -29,17 +27,14 @@ python augment.py --corpus {corpus} --work {work} --copies {copies}
 bonafide features {work}/manifest.csv --root {corpus} --model {models}/training/features.toml --out {work}/features/clean
 bonafide features {work}/aug/list.csv --root {work}/aug --model {models}/training/features.toml --out {work}/features/degraded
 bonafide features {work}/noise/list.csv --root {work}/noise --model {models}/training/features.toml --out {work}/features/noise
-python train.py --work {work} --name mel-1 --bank mel --seed 11 --steps {steps} --evaluate-every {every}
-python train.py --work {work} --name mel-2 --bank mel --seed 12 --steps {steps} --evaluate-every {every}
-python train.py --work {work} --name linear-1 --bank linear --seed 1 --steps {steps} --evaluate-every {every}
-python train.py --work {work} --name linear-2 --bank linear --seed 4 --steps {steps} --evaluate-every {every}
-python export.py --work {work} --name mel-1 mel-2 linear-1 linear-2 --output {work}/committee.onnx    # small
-python export.py --work {work} --name mel-1 mel-2 linear-1 linear-2 --join {models}/bonafide-convnext.onnx --output {work}/committee.onnx    # full
-python teach.py --work {work} --model {work}/committee.onnx
-python train.py --work {work} --name small-linear --bank linear --model slim --opinions --noisy 0.5 --seed 22 --steps {longer} --evaluate-every {every}
+python train.py --work {work} --name delay-1 --seed 71 --steps {steps} --evaluate-every {every} {delay}
+python train.py --work {work} --name delay-2 --seed 72 --steps {steps} --evaluate-every {every} {delay}
+python train.py --work {work} --name small-linear --bank linear --model slim --noisy 0.5 --seed 22 --steps {steps} --evaluate-every {every}
 python train_statistics.py --work {work} --name statistics --steps {layer}
-python export.py --work {work} --name small-linear statistics --output {work}/bonafide-small.onnx
+python export.py --work {work} --name small-linear statistics delay-1 delay-2 --output {work}/bonafide-small.onnx
 bonafide eval --model {work}/bonafide-small.toml --split dev {corpus}/manifest.csv --scores {work}/scores.csv
+python train.py --work {work} --name mel-1 --bank mel --seed 11 --steps {every} --evaluate-every {every}    # small
+python train.py --work {work} --name mel-2 --bank mel --seed 12 --steps {every} --evaluate-every {every}    # small
 python train.py --work {work} --name convnext --bank mel --model tiny --teacher mel-1 mel-2 --steps {every} --evaluate-every {every}    # small
 python export.py --work {work} --name convnext --output {work}/bonafide-convnext.onnx    # small
 bonafide eval --model {work}/bonafide-convnext.toml --split dev {corpus}/manifest.csv    # small
@@ -47,8 +42,10 @@ bonafide features {work}/manifest.csv --root {corpus} --images --out {work}/imag
 python quantize.py --model {work}/bonafide-small.toml --images {work}/images/images.npy --out {work}/int8    # small
 bonafide eval --model {work}/int8/bonafide-small-int8.toml --split dev {corpus}/manifest.csv    # small
 """
-FULL = dict(clips=200, copies=8, steps=900, longer=2000, layer=500, every=300)
-SMALL = dict(clips=8, copies=2, steps=40, longer=40, layer=100, every=20)
+DELAY = """--bank fine --model delay --clean-share 0.9 --noisy 0.15 --strength 0 --mixup 0 --ramp 0 --batch 48 --rate 3e-3
+    --decay 0.1 --average 0.99"""
+FULL = dict(clips=200, copies=8, steps=1800, layer=500, every=600)
+SMALL = dict(clips=8, copies=2, steps=40, layer=100, every=20)
 
 
 def arguments():
@@ -64,11 +61,11 @@ def commands(args):
     """The steps as lists of words, with what stands for python and bonafide left as it is."""
     synthetic = args.small and not args.corpus
     corpus = args.corpus or (args.work / "corpus" if synthetic else HERE / "../../../shared/corpus")
-    words = dict(SMALL if args.small else FULL, work=shlex.quote(str(args.work.resolve())),
+    words = dict(SMALL if args.small else FULL, delay=DELAY, work=shlex.quote(str(args.work.resolve())),
                  corpus=shlex.quote(str(corpus.resolve())), models=shlex.quote(str(HERE.parent)))
     for line in STEPS.strip().splitlines():
         line, _, condition = line.partition("#")
-        if condition.strip() in ("", "small" if synthetic else "full"):
+        if synthetic or not condition:
             yield shlex.split(line.format(**words))
 
 
@@ -103,8 +100,7 @@ def with_values(manifest, values):
 
 
 def write_manifest(printed, out):
-    """The manifest of that name in models/ with the values that export.py printed; the committee, which
-    only teaches, has none."""
+    """The manifest of that name in models/ with the values that export.py printed."""
     form = HERE / ".." / out.name
     if not form.exists():
         return

@@ -1,14 +1,14 @@
-"""Trains a residual network or a ConvNeXt; resumable; the same script on a CPU and on a GPU.
+"""Trains a residual network, a ConvNeXt or one with delays; resumable; the same script on a CPU and on a GPU.
 
     python train.py --work WORK --name member-1 --bank linear --seed 1
     python train.py --work WORK --name convnext --bank linear --model tiny --teacher member-1
+    python train.py --work WORK --name delay-1 --bank fine --model delay --mixup 0 --strength 0 --ramp 0 ...   # run.py
 
 Reads WORK/features/clean, degraded and noise (see data.py), writes WORK/runs/<name>/
 last.pt (to resume) and best.pt / final.pt (averaged weights).  Started again with the same name
 it goes on from last.pt.
 
-Loss = cross-entropy with label smoothing (0.05) on the mixed-up labels, a share of them (--distil, with
-       --opinions) what a committee said of the clean clip
+Loss = cross-entropy with label smoothing (0.05) on the mixed-up labels
      + 0.3 x cross-entropy over generator tags (fakes only; gets a ConvNeXt off the ground)
      + distillation: KL divergence to the mean softened output of the teachers, same input, and
        the relative squared error of the first teacher's pooled features (from a linear layer).
@@ -38,10 +38,9 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--name", required=True)
-    p.add_argument("--model", default="resnet", choices=[*models.RESNET, *models.CONVNEXT])
-    p.add_argument("--bank", required=True, choices=["mel", "linear"], help="what it looks at")
+    p.add_argument("--model", default="resnet", choices=[*models.RESNET, *models.CONVNEXT, "delay"])
+    p.add_argument("--bank", required=True, choices=["mel", "linear", "fine"], help="what it looks at")
     p.add_argument("--teacher", nargs="*", default=[], help="names of finished runs of the same bank")
-    p.add_argument("--opinions", action="store_true", help="learn from WORK/opinions.npz (teach.py) too")
     p.add_argument("--start-from", help="name of a run whose weights to begin with")
     p.add_argument("--steps", type=int, default=900)
     p.add_argument("--minutes", type=float, default=1e9, help="end (and cool down) by then")
@@ -171,9 +170,8 @@ def main():
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
         step, best, spent = saved["step"], saved["best"], saved["spent"]
-    opinions = dict(np.load(args.work / "opinions.npz")) if args.opinions else {}
     sampler = data.Sampler(train, clean, degraded, copies, args.seed * 1000 + step,
-                           args.clean_share, args.same_source, opinions)
+                           args.clean_share, args.same_source)
     sampler.tag_of = {t: i for i, t in enumerate(tags)}
     g = torch.Generator().manual_seed(args.seed * 1000 + step)
     begun, warm = time.time(), max(1, min(100, args.steps // 10))
@@ -192,14 +190,11 @@ def main():
         ramp = min(1.0, share / args.ramp) if args.ramp else 1.0  # from clean clips to the full degradation
         strength = args.strength * ramp
         sampler.clean_share = 1 - (1 - args.clean_share) * ramp
-        db, label, tag, opinion = sampler.batch(args.batch)
+        db, label, tag = sampler.batch(args.batch)
         x = data.image(data.degrade_features(
             db, args.bank, noise.random_windows(len(db), sampler.rng), g, strength, args.noisy * ramp))
         x = data.mask(x, g, times=round(2 * strength))
         target = F.one_hot(label, 2).float()
-        said = torch.sigmoid(opinion)
-        said = torch.stack([1 - said, said], 1)
-        target = torch.where(said.isnan(), target, (1 - args.distil) * target + args.distil * said)
         aux_weight = (tag >= 0).float()
         if float(torch.rand((), generator=g)) < args.mixup * ramp:
             other = torch.randperm(len(x), generator=g)
