@@ -71,6 +71,7 @@ echo; echo "# Reports"
 mkdir clips
 cp call.wav caller.wav person.wav prog.wav clips/
 run 'bonafide scan clips/ --output results'
+run 'bonafide scan person.wav'
 run 'cp voice.wav clips/; bonafide scan clips/ --output results'
 run 'bonafide report call.wav -o call.html'
 ls -l call.html results

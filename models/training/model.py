@@ -2,8 +2,8 @@
 
 Input: x [N, 1, rows, T] float32, the normalised image of one bank (data.py; row 0 = lowest band,
 one column per 10 ms; T = 200 for a 2-s window).  Output: (logits [N, 2] in the order ("bonafide", "spoof"),
-auxiliary logits [N, n_aux] over generator tags, only used in training).  Every convolutional network first takes
-each band's mean over the window away (`centred`) and ends in the same head (`Head`).
+auxiliary logits [N, n_aux] over generator tags, only used in training).  ConvNeXt and ResNet first take
+each band's mean over the window away (`centred`) and end in the same head (`Head`).
 
 ConvNeXt: Liu et al., "A ConvNet for the 2020s" (arXiv:2201.03545): 7x7 depthwise convolution,
 LayerNorm over channels, pointwise expansion by 4, GELU, pointwise projection, residual; four
@@ -282,13 +282,13 @@ class TimeDelay(nn.Module):
         self.aux = nn.Linear(4 * width, max(1, n_aux))
 
     def forward(self, x):
-        self.pooled = None
         loud = Statistics.loud(x)[0]
         x = self.frame(self.forget(self.norm(x[:, :, BANDS:].transpose(1, 2))))
         pooled = Statistics.moments(x.transpose(1, 2), loud)
         for delay in self.delays:
             x = x + delay(x)
-        pooled = self.dropout(torch.cat([*pooled, *Statistics.moments(x.transpose(1, 2), loud)], 1))
+        self.pooled = torch.cat([*pooled, *Statistics.moments(x.transpose(1, 2), loud)], 1)
+        pooled = self.dropout(self.pooled)
         return self.verdict(pooled), self.aux(pooled)
 
 
