@@ -6,7 +6,7 @@ Reads the `train` rows of WORK/manifest.csv (voices.py) and the noises and room 
 CORPUS/augment; writes WORK/aug/<copy>/<row>.wav (16 kHz mono, 16 bit) and WORK/aug/list.csv
 (path, clip, copy, codec), the list that `bonafide features` and train.py read; and WORK/noise/
 with the noises and some of our own (noise of any slope, music), which train.py mixes in anew each
-time.  Every clip of every copy has its own seed, so a run repeats exactly.  Already written copies
+time; and WORK/host/ with the `dev` clips at the rates of hosts, on which export.py calibrates too.  Every clip of every copy has its own seed, so a run repeats exactly.  Already written copies
 are kept.
 
 The corpus leaks the label through bandwidth, level, room and codec (see its README).  So each
@@ -28,6 +28,7 @@ from scipy.signal import fftconvolve
 from tqdm import tqdm
 
 RATE = 16000
+HOSTS = (44100, 48000)  # Hz
 GENERATED = 60  # stretches of noise and of music in WORK/noise, 10 s each
 GAP = 4800  # silent samples between joined clips: a codec's memory does not reach across
 # name: (chance among coded clips, sample rate on the wire, extension, ffmpeg encoder arguments)
@@ -211,19 +212,32 @@ def through_codec(name, clips):
     return out
 
 
+def write_list(rows, path):
+    """The list of (path, clip, copy, codec) that `bonafide features` and train.py read."""
+    with open(path, "w", newline="") as f:
+        csv.writer(f).writerows([("path", "clip", "copy", "codec"), *rows])
+
+
+def write_hosts(clips, corpus, out):
+    """Clips at the rates of HOSTS, in turn, and their list: recordings at 16 kHz reach up to 8 kHz, but a plugin
+    hears them through a resampler, whose filter ends before."""
+    out.mkdir(parents=True, exist_ok=True)
+    for number, clip in enumerate(clips):
+        rate = HOSTS[number % len(HOSTS)]
+        sf.write(out / f"{number}.wav", soxr.resample(read(corpus / clip), RATE, rate, "VHQ"), rate, subtype="FLOAT")
+    write_list(((f"{number}.wav", clip, "", "") for number, clip in enumerate(clips)), out / "list.csv")
+
+
 def write_noises(noises, out, seed):
     """The noises, ours among them, and their list for `bonafide features`."""
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     noises = [*noises, *(make(10 * RATE, rng) for make in (synthetic_noise, music)
                          for _ in range(GENERATED))]
-    with open(out / "list.csv", "w", newline="") as f:
-        rows = csv.writer(f)
-        rows.writerow(("path", "clip", "copy", "codec"))
-        for number, noise in enumerate(noises):
-            noise = np.tile(noise, 3 * RATE // len(noise) + 1)  # more than a window
-            sf.write(out / f"{number}.wav", 0.1 * noise / rms(noise), RATE, subtype="FLOAT")
-            rows.writerow((f"{number}.wav", "", "", ""))
+    for number, noise in enumerate(noises):
+        noise = np.tile(noise, 3 * RATE // len(noise) + 1)  # more than a window
+        sf.write(out / f"{number}.wav", 0.1 * noise / rms(noise), RATE, subtype="FLOAT")
+    write_list(((f"{number}.wav", "", "", "") for number in range(len(noises))), out / "list.csv")
 
 
 def main():
@@ -234,7 +248,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     with open(args.work / "manifest.csv", newline="") as f:
-        clips = [row["path"] for row in csv.DictReader(f) if row["split"] == "train"]
+        manifest = list(csv.DictReader(f))
+    clips = [row["path"] for row in manifest if row["split"] == "train"]
     with open(args.corpus / "augment/manifest.csv", newline="") as f:
         extra = list(csv.DictReader(f))
     noises = [read(args.corpus / r["path"]) for r in extra if r["kind"] == "noise"]
@@ -244,6 +259,7 @@ def main():
             room = read(args.corpus / row["path"])
             rooms.append(room[np.abs(room).argmax():][:RATE].astype(np.float64))  # no delay
     write_noises(noises, args.work / "noise", args.seed)
+    write_hosts([row["path"] for row in manifest if row["split"] == "dev"], args.corpus, args.work / "host")
     out = args.work / "aug"
     rows = []
     for copy in range(1, args.copies + 1):
@@ -268,8 +284,7 @@ def main():
                 csv.writer(f).writerows(listed)
         with open(done, newline="") as f:
             rows += list(csv.reader(f))
-    with open(out / "list.csv", "w", newline="") as f:
-        csv.writer(f).writerows([("path", "clip", "copy", "codec"), *rows])
+    write_list(rows, out / "list.csv")
 
 
 if __name__ == "__main__":

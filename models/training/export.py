@@ -8,8 +8,8 @@ Input `pixel_values` float32 [batch, 1, rows, 200], output `logits` float32 [bat
 node: pointwise convolutions stay Conv 1x1 on NCHW, GELU is one Gelu node, LayerNorm is
 LayerNormalization between two transposes, BatchNorm is folded into the convolution before it.  Checks
 that the file agrees with PyTorch within 1e-4 in ONNX Runtime, then, on dev windows scored by ONNX
-Runtime, each once as it is and once under noise or music, fits llr = slope * (spoof - bonafide) + offset
-with equal class weights (Platt), and prints, for the windows as they are, EER, AUC and calibration error
+Runtime, each once as it is, once under noise or music and once through a host's rate, fits llr = slope *
+(spoof - bonafide) + offset with equal class weights (Platt), and prints, for the windows as they are, EER, AUC and calibration error
 with the numbers for the manifest, whose threshold stays at even odds.  `slope` and `offset` make llr a
 natural-log likelihood ratio ln p(x | spoof) / p(x | bona fide).
 """
@@ -237,8 +237,7 @@ def to_onnx(committee):
             return g.delay(bank(member.bank), member)
         return g.network(centred(member.bank), member)
 
-    g.node("Mean", *(g.node("Mean", *map(judged, group)) if group[1:] else judged(*group)
-                     for group in committee.votes()))
+    g.node("Mean", *map(judged, committee.members))
     g.nodes[-1].output[0] = "logits"
     shape = ["batch", 1, height, data.WINDOW]
     graph = helper.make_graph(
@@ -274,8 +273,10 @@ def main():
     run = session(args.output)
 
     rows = [r for r in data.read_manifest(args.work) if r["split"] == "dev"]
-    store, noise = (data.Features(args.work / args.features / kind, net.columns) for kind in ("clean", "noise"))
+    store, noise, host = (data.Features(args.work / args.features / kind, net.columns)
+                          for kind in ("clean", "noise", "host"))
     db, owner, speech = data.evaluation_windows(store, rows)
+    at_host, owner_at_host, _ = data.evaluation_windows(host, [{"path": path} for path in host.index])
     rng = np.random.default_rng(0)
     snr = torch.from_numpy(rng.uniform(*SNR, (len(db), 1, 1)).astype(np.float32))
     x = data.image(db)
@@ -294,9 +295,10 @@ def main():
     assert worst < 1e-4, f"ONNX Runtime differs from PyTorch by {worst}"
 
     score = (logits[:, 1] - logits[:, 0]).astype(float)
-    in_noise = judged(noisy)
+    others = np.concatenate([judged(noisy), judged(data.image(at_host))])
     slope, offset = metrics.platt(
-        np.concatenate([score, in_noise[:, 1] - in_noise[:, 0]]).astype(float), np.tile(labels[owner], 2))
+        np.concatenate([score, others[:, 1] - others[:, 0]]).astype(float),
+        labels[np.concatenate([owner, owner, owner_at_host])])
     llr = slope * score + offset
     files, numbers = metrics.per_file(llr, owner, speech)
     threshold = 0.0  # even odds, which calibration makes the point of equal costs

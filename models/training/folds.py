@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 import data
-import model as models
 import train
 
 
@@ -40,10 +39,7 @@ def main():
             sets = train.evaluation_sets(rows, clean, degraded, copies, True)
             for name, net in mine.items():
                 scores[name] = {key: train.scores(net, db, "cpu") for key, (db, *_) in sets.items()}
-    names = {net: name for name, net in runs.items()}
-    votes = [[names[net] for net in group] for group in models.Committee(list(names), data.BANKS).votes()]
-    scores["committee"] = {key: np.mean([np.mean([scores[name][key] for name in group], 0) for group in votes], 0)
-                           for key in sets}
+    scores["committee"] = {key: np.mean([scores[name][key] for name in runs], 0) for key in sets}
     for name, found in scores.items():
         print(name)
         for key, (_, *rest) in sets.items():

@@ -22,7 +22,7 @@ from data import BANDS, MEASURES, STD
 LABELS = ("bonafide", "spoof")
 KEPT = 48  # channels whose place in frequency the head knows
 HINT = 768  # size of a ResNet's pooled features, which a ConvNeXt learns to predict
-RESNET = {"slim": (24, 48, 96, 144), "resnet": (32, 64, 128, 192)}
+RESNET = {"mini": (16, 32, 64, 96), "slim": (24, 48, 96, 144), "resnet": (32, 64, 128, 192)}
 CONVNEXT = {
     "small": dict(dims=(32, 64, 128, 256), depths=(2, 2, 4, 2)),
     "nano": dict(dims=(24, 48, 96, 192), depths=(2, 2, 4, 2)),
@@ -293,9 +293,9 @@ class TimeDelay(nn.Module):
 
 
 class Committee(nn.Module):
-    """Several networks as one: the mean of their logits, where those with delays have one vote together.  No
-    training of its own.  `banks` tells the columns of each bank (data.BANKS); its image holds all that lies between
-    the first and the last that a member looks at (`member.bank`)."""
+    """Several networks as one: the mean of their logits.  No training of its own.  `banks` tells the columns of each
+    bank (data.BANKS); its image holds all that lies between the first and the last that a member looks at
+    (`member.bank`)."""
 
     def __init__(self, members, banks):
         super().__init__()
@@ -305,14 +305,8 @@ class Committee(nn.Module):
         self.rows = {bank: slice(columns.start - first, columns.stop - first) for bank, columns in banks.items()}
         self.members = nn.ModuleList(members)
 
-    def votes(self):
-        """The members that have a vote together, for each vote."""
-        delays = [member for member in self.members if isinstance(member, TimeDelay)]
-        return [[member] for member in self.members if member not in delays] + [delays] * bool(delays)
-
     def forward(self, x):
-        votes = [sum(member(x[:, :, self.rows[member.bank]])[0] for member in group) / len(group)
-                 for group in self.votes()]
+        votes = [member(x[:, :, self.rows[member.bank]])[0] for member in self.members]
         return sum(votes) / len(votes), None
 
 

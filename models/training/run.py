@@ -1,6 +1,6 @@
 """The default model from nothing: every step of README.md, in order.
 
-    python run.py --work WORK                      # the default model: some ninety minutes on two cores
+    python run.py --work WORK                      # the default model: some seventy minutes on two cores
     python run.py --work WORK --small              # the same steps in minutes, on synthetic speech
 
 Started again, it goes on with the step that was interrupted; the steps themselves resume too.  A
@@ -27,11 +27,11 @@ python augment.py --corpus {corpus} --work {work} --copies {copies}
 bonafide features {work}/manifest.csv --root {corpus} --model {models}/training/features.toml --out {work}/features/clean
 bonafide features {work}/aug/list.csv --root {work}/aug --model {models}/training/features.toml --out {work}/features/degraded
 bonafide features {work}/noise/list.csv --root {work}/noise --model {models}/training/features.toml --out {work}/features/noise
-python train.py --work {work} --name delay-1 --seed 71 --steps {steps} --evaluate-every {every} {delay}
-python train.py --work {work} --name delay-2 --seed 72 --steps {steps} --evaluate-every {every} {delay}
-python train.py --work {work} --name small-linear --bank linear --model slim --noisy 0.5 --seed 22 --steps {steps} --evaluate-every {every}
+bonafide features {work}/host/list.csv --root {work}/host --model {models}/training/features.toml --out {work}/features/host
+python train.py --work {work} --name delay --seed 72 --steps {steps} --evaluate-every {every} {delay}
+python train.py --work {work} --name small-linear --bank linear --model mini --noisy 0.5 --seed 22 --steps {steps} --evaluate-every {every}
 python train_statistics.py --work {work} --name statistics --steps {layer}
-python export.py --work {work} --name small-linear statistics delay-1 delay-2 --output {work}/bonafide-small.onnx
+python export.py --work {work} --name small-linear statistics delay --output {work}/bonafide-small.onnx
 bonafide eval --model {work}/bonafide-small.toml --split dev {corpus}/manifest.csv --scores {work}/scores.csv
 python train.py --work {work} --name mel-1 --bank mel --seed 11 --steps {every} --evaluate-every {every}    # small
 python train.py --work {work} --name mel-2 --bank mel --seed 12 --steps {every} --evaluate-every {every}    # small

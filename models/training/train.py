@@ -2,7 +2,7 @@
 
     python train.py --work WORK --name member-1 --bank linear --seed 1
     python train.py --work WORK --name convnext --bank linear --model tiny --teacher member-1
-    python train.py --work WORK --name delay-1 --bank fine --model delay --mixup 0 --strength 0 --ramp 0 ...   # run.py
+    python train.py --work WORK --name delay --bank fine --model delay --mixup 0 --strength 0 --ramp 0 ...   # run.py
 
 Reads WORK/features/clean, degraded and noise (see data.py), writes WORK/runs/<name>/
 last.pt (to resume) and best.pt / final.pt (averaged weights).  Started again with the same name

@@ -92,6 +92,7 @@ impl Comodulator {
     }
 
     /// Takes some of a frame's new parts, the first ones first.
+    #[inline(always)]
     pub fn transform(&mut self, new: Range<usize>, frame: &[f32]) {
         let bins = self.spec.bins();
         let mut parts = self.shared + new.start..self.shared + new.end;
@@ -118,6 +119,7 @@ impl Comodulator {
     }
 
     /// Once all parts are taken: the envelopes of bins and bands.
+    #[inline(always)]
     pub fn envelopes(&mut self) {
         let Comodulation { parts, bands, .. } = self.spec;
         let bins = self.spec.bins();
@@ -150,6 +152,7 @@ impl Comodulator {
 
     /// Then, for one lag: Pearson's correlation of each pair of bands' envelopes, one of them `lag` parts late.
     /// [`Comodulation::at_lag`] values in its order, as [`value`] has them.
+    #[inline(always)]
     pub fn correlate(&mut self, lag: usize, out: &mut [f32]) {
         let bands = self.spec.bands;
         self.products.fill(0.0);
@@ -166,6 +169,7 @@ impl Comodulator {
     }
 
     /// And of each bin's envelope with the mean of all, likewise.
+    #[inline(always)]
     pub fn correlate_bins(&mut self, out: &mut [f32]) {
         self.squares.fill(self.steady);
         out.fill(0.0);
@@ -182,8 +186,9 @@ impl Comodulator {
     }
 
     /// And the novelty of each bin, if the manifest asks for it.
-    pub fn novelty(&self, out: &mut [f32]) {
-        if let Some(novelty) = &self.novelty {
+    #[inline(always)]
+    pub fn novelty(&mut self, out: &mut [f32]) {
+        if let Some(novelty) = &mut self.novelty {
             novelty.values(self.floor, out);
         }
     }

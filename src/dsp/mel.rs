@@ -37,7 +37,9 @@ impl MelFilterBank {
                 let weight = scale * ((hz - low) / (peak - low)).min((high - hz) / (high - peak)).max(0.0);
                 f64::from(weight as f32)
             };
-            let mut inside = (0..=spec.n_fft / 2).filter(|bin| triangle(*bin) > 0.0);
+            // A bin more on either side than fit in, whatever is rounded.
+            let near = (low / bin_hz) as usize..=(spec.n_fft / 2).min((high / bin_hz) as usize + 1);
+            let mut inside = near.filter(|bin| triangle(*bin) > 0.0);
             let first_bin = inside.next().unwrap_or(0);
             let last_bin = inside.next_back().unwrap_or(first_bin);
             let start = weights.len();
@@ -49,6 +51,7 @@ impl MelFilterBank {
 
     /// Powers of the bands `which` in dB re 1, `10·log10(max(amin, mel · power))`, into `out`
     /// (a value for each).
+    #[inline(always)]
     pub fn log_bands(&self, power: &[f64], amin: f64, which: Range<usize>, out: &mut [f32]) {
         for (out, band) in out.iter_mut().zip(&self.bands[which]) {
             let weights = &self.weights[band.weights.clone()];

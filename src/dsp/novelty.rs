@@ -18,6 +18,8 @@ pub(super) struct Novelty {
     /// Of each bin, part after part: how far it lies from what was foretold, and the magnitudes of both.
     errors: Vec<f32>,
     sizes: Vec<f32>,
+    /// Of each bin: all sizes.
+    sums: Vec<f32>,
 }
 
 impl Novelty {
@@ -29,6 +31,7 @@ impl Novelty {
             phases: [none.clone(), none],
             errors: vec![0.0; parts * bins],
             sizes: vec![0.0; parts * bins],
+            sums: vec![0.0; bins],
         }
     }
 
@@ -40,6 +43,7 @@ impl Novelty {
     }
 
     /// Takes the part with that number, and its magnitudes.
+    #[inline(always)]
     pub fn take(&mut self, part: usize, spectrum: &[Complex<f64>], magnitudes: &[f32]) {
         let range = part * self.bins..(part + 1) * self.bins;
         let out = self.errors[range.clone()].iter_mut().zip(&mut self.sizes[range]);
@@ -59,12 +63,18 @@ impl Novelty {
 
     /// Of each bin, 80·(e − 1), e being the errors of a frame over the magnitudes, 0 to 1: −80 where all was
     /// foretold, 0 where nothing. `floor` is a magnitude that counts as nothing.
-    pub fn values(&self, floor: f32, out: &mut [f32]) {
+    #[inline(always)]
+    pub fn values(&mut self, floor: f32, out: &mut [f32]) {
         let parts = self.errors.len() / self.bins - BEFORE;
-        for (bin, out) in out.iter_mut().enumerate() {
-            let sum = |x: &[f32]| x[BEFORE * self.bins + bin..].iter().step_by(self.bins).sum::<f32>();
-            let share = sum(&self.errors) / (sum(&self.sizes) + floor * parts as f32);
-            *out = 80.0 * (share - 1.0);
+        out.fill(0.0);
+        self.sums.fill(0.0);
+        for (sums, of_parts) in [(&mut *out, &self.errors), (&mut self.sums, &self.sizes)] {
+            for part in of_parts.chunks_exact(self.bins).skip(BEFORE) {
+                sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
+            }
+        }
+        for (out, size) in out.iter_mut().zip(&self.sums) {
+            *out = 80.0 * (*out / (size + floor * parts as f32) - 1.0);
         }
     }
 }

@@ -52,6 +52,7 @@ impl Predictor {
     }
 
     /// Takes a frame of the front end's `n_fft` samples and finds the predictor, by Levinson's recursion.
+    #[inline(always)]
     pub fn predict(&mut self, frame: &[f32]) {
         let inside = &frame[self.first..];
         for ((out, x), w) in self.samples.iter_mut().zip(inside).zip(&self.window) {
@@ -81,6 +82,7 @@ impl Predictor {
     /// Then: kurtosis and crest factor of the residual, with a minus sign, and its temporal flatness (geometric
     /// over arithmetic mean of the powers), in dB: all are 0 where it has one magnitude throughout, and the lower
     /// the more it is concentrated.
+    #[inline(always)]
     pub fn values(&mut self, out: &mut [f32]) {
         self.residual.copy_from_slice(&self.samples);
         for (delay, a) in self.coefficients.iter().enumerate() {
@@ -114,6 +116,7 @@ impl Predictor {
 }
 
 /// Scalar product of `a` and as much of `b`.
+#[inline(always)]
 fn product(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; LANES];
     let (a, b) = (a.chunks_exact(LANES), b[..a.len()].chunks_exact(LANES));

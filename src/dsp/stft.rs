@@ -37,6 +37,7 @@ impl Stft {
     }
 
     /// Takes a frame of `n_fft` samples.
+    #[inline(always)]
     pub fn transform(&mut self, frame: &[f32]) {
         self.time.fill(0.0);
         let inside = &frame[self.offset..];
