@@ -6,8 +6,8 @@ Reads the `train` rows of WORK/manifest.csv (voices.py) and the noises and room 
 CORPUS/augment; writes WORK/aug/<copy>/<row>.wav (16 kHz mono, 16 bit) and WORK/aug/list.csv
 (path, clip, copy, codec), the list that `bonafide features` and train.py read; and WORK/noise/
 with the noises and some of our own (noise of any slope, music), which train.py mixes in anew each
-time; and WORK/host/ with the `dev` clips at the rates of hosts, on which export.py calibrates too.  Every clip of every copy has its own seed, so a run repeats exactly.  Already written copies
-are kept.
+time; and WORK/host/ with the `dev` clips at the rates of hosts, on which export.py calibrates too.  Every
+clip of every copy has its own seed, so a run repeats exactly.  Already written copies are kept.
 
 The corpus leaks the label through bandwidth, level, room and codec (see its README).  So each
 copy of each clip, real or fake, draws: speed, room, equaliser, clipping, noise or music, low-pass or a trip

@@ -75,7 +75,8 @@ def without_folds(rows):
 
 
 class Features:
-    """One bank of a feature folder, by name or by its columns, in memory (of 8 copies about 2 GB for 128 bands, 5 for all that is fine)."""
+    """One bank of a feature folder, by name or by its columns, in memory (of 8 copies about 2 GB for 128 bands, 5 for
+    all that is fine)."""
 
     def __init__(self, folder, bank):
         folder = Path(folder)

@@ -9,9 +9,9 @@ node: pointwise convolutions stay Conv 1x1 on NCHW, GELU is one Gelu node, Layer
 LayerNormalization between two transposes, BatchNorm is folded into the convolution before it.  Checks
 that the file agrees with PyTorch within 1e-4 in ONNX Runtime, then, on dev windows scored by ONNX
 Runtime, each once as it is, once under noise or music and once through a host's rate, fits llr = slope *
-(spoof - bonafide) + offset with equal class weights (Platt), and prints, for the windows as they are, EER, AUC and calibration error
-with the numbers for the manifest, whose threshold stays at even odds.  `slope` and `offset` make llr a
-natural-log likelihood ratio ln p(x | spoof) / p(x | bona fide).
+(spoof - bonafide) + offset with equal class weights (Platt), and prints, for the windows as they are, EER, AUC
+and calibration error with the numbers for the manifest, whose threshold stays at even odds.  `slope` and `offset`
+make llr a natural-log likelihood ratio ln p(x | spoof) / p(x | bona fide).
 """
 
 import argparse
@@ -276,7 +276,8 @@ def main():
     store, noise, host = (data.Features(args.work / args.features / kind, net.columns)
                           for kind in ("clean", "noise", "host"))
     db, owner, speech = data.evaluation_windows(store, rows)
-    at_host, owner_at_host, _ = data.evaluation_windows(host, [{"path": path} for path in host.index])
+    copies = train.read_copies(args.work, host, "host")
+    at_host, owner_at_host, _ = data.evaluation_windows(host, [{"path": copies[r["path"]][0]} for r in rows])
     rng = np.random.default_rng(0)
     snr = torch.from_numpy(rng.uniform(*SNR, (len(db), 1, 1)).astype(np.float32))
     x = data.image(db)

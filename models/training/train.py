@@ -109,12 +109,12 @@ def evaluate(net, sets, device):
     return {name: rates(scores(net, db, device), *rest) for name, (db, *rest) in sets.items()}
 
 
-def read_copies(work, degraded):
-    """{clip: its degraded copies}."""
+def read_copies(work, features, folder="aug"):
+    """{clip: its copies} of a folder that augment.py wrote, as far as `features` has them."""
     copies = {}
-    with open(work / "aug/list.csv", newline="") as f:
+    with open(work / folder / "list.csv", newline="") as f:
         for r in csv.DictReader(f):
-            if r["path"] in degraded.index:
+            if r["path"] in features.index:
                 copies.setdefault(r["clip"], []).append(r["path"])
     return copies
 

@@ -207,8 +207,9 @@ impl LogMel {
     }
 }
 
-/// Does the step that is next. Compiled a second time for processors that take twice as many numbers at once;
-/// neither fuses nor reorders anything, so both say the same to the bit.
+/// Does the step that is next. Compiled a second time for processors that take twice as many numbers at once, and
+/// with it what it calls, which is why that is always inlined; neither fuses nor reorders anything, so both say the
+/// same to the bit.
 #[multiversion(targets("x86_64+avx+avx2"))]
 fn work(log_mel: &mut LogMel) {
     match log_mel.steps[log_mel.done].clone() {
