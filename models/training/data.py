@@ -124,6 +124,11 @@ def image(db):
     return ((x - MEAN) / STD).transpose(1, 2).unsqueeze(1).contiguous()
 
 
+def origin(row):
+    """Where a clip's sound comes from: a fake's generator, a bona fide clip's source."""
+    return row["generator"] if row["label"] == "fake" else "bona fide of " + row["source_repo"]
+
+
 class Sampler:
     """Balanced random windows: half real, half fake.  A share `same_source` of the pairs takes
     both from one source, so that its sound says nothing; the others are drawn by the square root

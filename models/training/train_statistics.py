@@ -4,8 +4,10 @@
 
 Measures every window of the training clips and of some degraded copies once, then trains layers of neurons, each
 begun elsewhere, on windows drawn at random: some on clean ones alone, some on as many degraded ones, and one that
-tells the clean ones from the degraded.  They become one layer.  Reads WORK/features and writes
-WORK/runs/<name>/final.pt, as train.py does.  With --hold-out the harder folds of data.py are left out (folds.py).
+tells the clean ones from the degraded.  They become one layer.  A layer that tells fakes learns to name their
+generators and the sources of bona fide clips too (data.origin), which keeps it from leaning on a few of them.  Reads
+WORK/features and writes WORK/runs/<name>/final.pt, as train.py does.  With --hold-out the harder folds of data.py are
+left out (folds.py).
 """
 
 import argparse
@@ -20,6 +22,8 @@ import data
 import model as models
 import train
 
+VERDICT = len(models.LABELS)  # outputs that are kept, the first ones
+
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -32,6 +36,7 @@ def arguments():
     p.add_argument("--batch", type=int, default=256)
     p.add_argument("--rate", type=float, default=1e-3)
     p.add_argument("--decay", type=float, default=0.01)
+    p.add_argument("--named", type=float, default=3.0, help="weight of naming where a clip comes from")
     p.add_argument("--copies", type=int, default=5, help="degraded copies that are used, the last ones")
     p.add_argument("--hold-out", action="store_true", help="leave the harder folds out")
     p.add_argument("--seed", type=int, default=1)
@@ -40,13 +45,13 @@ def arguments():
 
 
 def measured(features, clips):
-    """(statistics [N, SIZE], labels [N]) of the windows of `clips`: (path, 1 if it is a fake)."""
+    """(statistics [N, SIZE], labels [N, 2]) of the windows of `clips`: (path, 1 if it is a fake, number of its origin)."""
     net, values, labels = models.Statistics(1), [], []
     for at in tqdm(range(0, len(clips), 50), desc="windows", mininterval=5):
         part = clips[at:at + 50]
-        db, owner, _ = data.evaluation_windows(features, [{"path": path} for path, _ in part])
+        db, owner, _ = data.evaluation_windows(features, [{"path": path} for path, *_ in part])
         values.append(net.measure(data.image(db)))
-        labels.append(torch.tensor([part[i][1] for i in owner]))
+        labels.append(torch.tensor([part[i][1:] for i in owner]))
     return torch.cat(values), torch.cat(labels)
 
 
@@ -71,16 +76,18 @@ def fitted(net, pools, loss_of, args, seed):
 
 
 def joined(groups, mean, scale):
-    """One network of groups of layers: the outputs of each group are the mean of its layers'."""
-    nets = [net for group in groups for net in group]
+    """One network of groups (layers, how many of their outputs are kept): the outputs of each group are the mean of its
+    layers'."""
+    nets = [net for group, _ in groups for net in group]
     whole = models.Statistics(sum(net[0].out_features for net in nets))
     whole.mean, whole.scale = mean, scale
     with torch.no_grad():
         whole.hidden.weight.copy_(torch.cat([net[0].weight for net in nets]))
         whole.hidden.bias.copy_(torch.cat([net[0].bias for net in nets]))
-        answers = [torch.cat([net[3].weight for net in group], 1) / len(group) for group in groups]
+        answers = [torch.cat([net[3].weight[:kept] for net in group], 1) / len(group) for group, kept in groups]
         whole.answers.weight.copy_(torch.block_diag(*answers))
-        whole.answers.bias.copy_(torch.cat([sum(net[3].bias for net in group) / len(group) for group in groups]))
+        whole.answers.bias.copy_(torch.cat([sum(net[3].bias[:kept] for net in group) / len(group)
+                                            for group, kept in groups]))
     return whole.eval()
 
 
@@ -92,8 +99,9 @@ def main():
         rows = data.without_folds(rows)
     clean, degraded = (data.Features(args.work / args.features / kind, "fine") for kind in ("clean", "degraded"))
     copies = train.read_copies(args.work, degraded)
-    clips = [(r["path"], int(r["label"] == "fake")) for r in rows]
-    coded = [(copy, label) for path, label in clips for copy in copies[path][-args.copies:]]
+    origins = sorted({data.origin(r) for r in rows})
+    clips = [(r["path"], int(r["label"] == "fake"), origins.index(data.origin(r))) for r in rows]
+    coded = [(copy, *labels) for path, *labels in clips for copy in copies[path][-args.copies:]]
     x, y = measured(clean, clips)
     mean, scale, far = x.mean(0), x.std(0), models.Statistics.FAR
 
@@ -104,7 +112,9 @@ def main():
     other = normalised(other)
 
     def verdict(logits, y):
-        return F.cross_entropy(logits, y, label_smoothing=0.05)
+        real_or_fake, origin = logits.split([VERDICT, len(origins)], 1)
+        return (F.cross_entropy(real_or_fake, y[:, 0], label_smoothing=0.05)
+                + args.named * F.cross_entropy(origin, y[:, 1], label_smoothing=0.05))
 
     def gate(logit, y):
         return F.binary_cross_entropy_with_logits(logit[:, 0], y)
@@ -118,9 +128,10 @@ def main():
 
     both = [(0.5, known, y), (0.5, other, labels)]
     which = [(0.5, known, torch.zeros(len(known))), (0.5, other, torch.ones(len(other)))]
-    net = joined([layers(args.layers, args.width, 2, [(1.0, known, y)], verdict, args.seed),
-                  layers(args.layers, args.width, 2, both, verdict, args.seed + args.layers),
-                  layers(1, args.gate, 1, which, gate, args.seed + 2 * args.layers)], mean, scale)
+    outputs = VERDICT + len(origins)
+    net = joined([(layers(args.layers, args.width, outputs, [(1.0, known, y)], verdict, args.seed), VERDICT),
+                  (layers(args.layers, args.width, outputs, both, verdict, args.seed + args.layers), VERDICT),
+                  (layers(1, args.gate, 1, which, gate, args.seed + 2 * args.layers), 1)], mean, scale)
     run = args.work / "runs" / args.name
     run.mkdir(parents=True, exist_ok=True)
     torch.save({"model": f"statistics-{net.hidden.out_features}", "bank": "fine", "hold_out": args.hold_out,
