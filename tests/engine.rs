@@ -31,8 +31,11 @@ fn other_model() -> Arc<Model> {
 }
 
 fn offline(model: &Arc<Model>, rate: f64, sound: &[Vec<f32>]) -> Vec<WindowScore> {
-    let pool = ScorerPool::open(model, EngineChoice::Auto).unwrap();
-    let mut stream = OfflineStream::new(&pool, StreamConfig::at(rate), 0.5).unwrap();
+    offline_by(&ScorerPool::open(model, EngineChoice::Auto).unwrap(), rate, sound)
+}
+
+fn offline_by(pool: &ScorerPool, rate: f64, sound: &[Vec<f32>]) -> Vec<WindowScore> {
+    let mut stream = OfflineStream::new(pool, StreamConfig::at(rate), 0.5).unwrap();
     let mut windows = Vec::new();
     let mut take = |event| {
         if let Event::Window(window) = event {
@@ -223,6 +226,18 @@ fn live_overload_skips_the_oldest_windows_and_says_so() {
     assert_eq!(window.tag.index, 150, "the oldest were skipped");
     worker.record(&window, Some(Ok(1.0)));
     assert_eq!(worker.cell().read().unwrap().momentary.state, State::Scored);
+}
+
+/// A pool keeps the streams of files that have ended.
+#[test]
+fn what_a_file_is_judged_to_be_does_not_depend_on_those_before_it() {
+    let model = default_model();
+    let pool = ScorerPool::open(&model, EngineChoice::Auto).unwrap();
+    for (seed, rate) in (1..).zip([44_100, 44_100, 16_000, 48_000, 44_100]) {
+        let sound = [speech_like(rate, 3.3, seed)];
+        let rate = f64::from(rate);
+        assert_eq!(offline_by(&pool, rate, &sound), offline(&model, rate, &sound), "file {seed}");
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ def arguments():
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--name", required=True)
     p.add_argument("--layers", type=int, default=2, help="of each kind")
-    p.add_argument("--width", type=int, default=256, help="neurons a layer")
+    p.add_argument("--width", type=int, default=128, help="neurons a layer")
     p.add_argument("--gate", type=int, default=64, help="neurons of the layer that tells clean from degraded")
     p.add_argument("--steps", type=int, default=500, help="a layer")
     p.add_argument("--batch", type=int, default=256)

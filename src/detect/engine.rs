@@ -130,12 +130,12 @@ impl From<EngineChoice> for EngineSettings {
     }
 }
 
-/// Where ONNX Runtime's library is looked for: `BONAFIDE_ORT` alone if it is set, else relative to
+/// Where ONNX Runtime's library is looked for: `BONAFIDE_ORT` alone if it is set and not empty, else relative to
 /// the folder of the file that holds this code (a plugin's own, not its host's): in it, in
 /// `onnxruntime/` in it and one and two levels up, in `bonafide/` in it (a CLAP plugin is one file
 /// among others') and in `../Resources/` (a bundle).
 pub fn library_candidates() -> Vec<PathBuf> {
-    if let Some(path) = std::env::var_os("BONAFIDE_ORT") {
+    if let Some(path) = std::env::var_os("BONAFIDE_ORT").filter(|path| !path.is_empty()) {
         return vec![PathBuf::from(path)];
     }
     let name = if cfg!(windows) {

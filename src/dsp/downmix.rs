@@ -70,17 +70,18 @@ impl Downmix {
     /// Channels beyond [`MAX_CHANNELS`] are ignored; missing samples count as 0.
     pub fn process<C: AsRef<[f32]>>(&mut self, channels: &[C], from: usize, out: &mut [f32]) {
         let channels = &channels[..channels.len().min(MAX_CHANNELS)];
-        let sample = |c: usize, i: usize| {
-            channels.get(c).and_then(|x| x.as_ref().get(from + i)).map_or(0.0, |x| clean(*x))
-        };
+        let channel = |c: usize| channels.get(c).and_then(|x| x.as_ref().get(from..)).unwrap_or_default();
+        out.fill(0.0);
         match self.choice {
-            ChannelChoice::Left => fill(out, |i| sample(0, i)),
-            ChannelChoice::Right => fill(out, |i| sample(1.min(channels.len().max(1) - 1), i)),
+            ChannelChoice::Left => add(out, channel(0)),
+            ChannelChoice::Right => add(out, channel(1.min(channels.len().max(1) - 1))),
             ChannelChoice::Mid => {
+                (0..channels.len()).for_each(|c| add(out, channel(c)));
                 let scale = 1.0 / channels.len().max(1) as f32;
-                fill(out, |i| (0..channels.len()).map(|c| sample(c, i)).sum::<f32>() * scale);
+                out.iter_mut().for_each(|out| *out *= scale);
             }
             ChannelChoice::Loudest => {
+                let sample = |c, i| channel(c).get(i).map_or(0.0, |x| clean(*x));
                 for (i, out) in out.iter_mut().enumerate() {
                     *out = self.loudest.next(channels.len(), |c| sample(c, i));
                 }
@@ -89,8 +90,9 @@ impl Downmix {
     }
 }
 
-fn fill(out: &mut [f32], sample: impl Fn(usize) -> f32) {
-    out.iter_mut().enumerate().for_each(|(i, out)| *out = sample(i));
+/// Adds a channel, as far as it goes.
+fn add(out: &mut [f32], channel: &[f32]) {
+    out.iter_mut().zip(channel).for_each(|(out, x)| *out += clean(*x));
 }
 
 fn clean(x: f32) -> f32 {

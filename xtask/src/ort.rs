@@ -67,7 +67,7 @@ pub fn gpu(workspace: &Workspace) -> Result<PathBuf> {
 
 /// For commands that also work without the library: a warning instead of an error.
 pub fn ensure_or_warn(workspace: &Workspace) -> Option<PathBuf> {
-    if let Some(own) = env::var_os("BONAFIDE_ORT") {
+    if let Some(own) = env::var_os("BONAFIDE_ORT").filter(|path| !path.is_empty()) {
         eprintln!("ONNX Runtime: BONAFIDE_ORT is set, using {}", own.display());
         return Some(own.into());
     }
