@@ -89,7 +89,7 @@ impl StreamProcessor {
         Ok((processor, consumer))
     }
 
-    /// A stream with the filters of this one, which take longer to make than a short file to judge;
+    /// A stream with the filters of this one, which take as long to make as a short file to judge;
     /// equals a fresh one. Allocates its queue.
     pub fn renewed(mut self) -> (Self, FrameConsumer) {
         self.reset();
