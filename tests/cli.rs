@@ -333,6 +333,16 @@ fn the_doctor_says_what_would_judge_and_why_nothing_else() {
     let said = stdout(&output);
     assert!(said.contains("/nowhere/x.so (not there)") && said.contains("  cpu          no: "), "{said}");
     assert!(said.contains("used (auto)    tract"), "{said}");
+    // An empty variable is none: the library is looked for where it always is.
+    let library =
+        |command: &mut Command| stdout(&command.output().unwrap()).lines().next().map(str::to_owned);
+    let doctor = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bonafide"));
+        command.arg("doctor");
+        command
+    };
+    let found = library(doctor().env_remove("BONAFIDE_ORT"));
+    assert!(found.is_some() && library(doctor().env("BONAFIDE_ORT", "")) == found, "{found:?}");
     let info = stdout(&bonafide(&["model", "info"]));
     assert!(info.contains("bonafide-small") && info.contains("16000 Hz, every 160 samples"), "{info}");
 }

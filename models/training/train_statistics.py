@@ -45,7 +45,8 @@ def arguments():
 
 
 def measured(features, clips):
-    """(statistics [N, SIZE], labels [N, 2]) of the windows of `clips`: (path, 1 if it is a fake, number of its origin)."""
+    """(statistics [N, SIZE], labels [N, 2]) of the windows of `clips`, each (path, 1 if it is a fake, number of its
+    origin)."""
     net, values, labels = models.Statistics(1), [], []
     for at in tqdm(range(0, len(clips), 50), desc="windows", mininterval=5):
         part = clips[at:at + 50]

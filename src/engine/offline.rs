@@ -62,10 +62,12 @@ impl ScorerPool {
 
     /// A stream that equals a fresh one.
     fn stream(&self, config: StreamConfig) -> Result<(StreamProcessor, FrameConsumer), StreamError> {
-        let mut ended = self.ended.lock();
-        let same = ended.iter().position(|(ended, _)| *ended == config);
-        let same = same.and_then(|at| ended.remove(at));
-        drop(ended); // making one takes a while
+        // Unlocked again before one is made, which takes a while.
+        let same = {
+            let mut ended = self.ended.lock();
+            let at = ended.iter().position(|(ended, _)| *ended == config);
+            at.and_then(|at| ended.remove(at))
+        };
         match same {
             Some((_, stream)) => Ok(stream.renewed()),
             None => StreamProcessor::new(&self.model.manifest.front_end, config),
