@@ -64,11 +64,12 @@ fn same_score(a: f64, b: f64) -> bool {
     (a - b).abs() < 1e-6
 }
 
-/// The windows' scores one after the other, without repetitions.
-fn staircase(scores: impl IntoIterator<Item = f64>) -> Vec<f64> {
-    let mut steps: Vec<f64> = scores.into_iter().collect();
-    steps.dedup_by(|a, b| same_score(*a, *b));
-    steps
+/// What Score is to be after each window of a sound, no two neighbours alike: a test that waits for
+/// the next score would else have it already, and run ahead of the judgement until windows are lost.
+fn scan_of_moving(rate: u32, sound: &[f32]) -> Vec<f64> {
+    let scores: Vec<f64> = scan(rate, sound).iter().map(shown).collect();
+    assert!(scores.windows(2).all(|pair| !same_score(pair[0], pair[1])), "take another sound: {scores:?}");
+    scores
 }
 
 /// Plays sound as fast as it can be processed, and keeps what the plugin puts out.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::common::{speech_in_rising_noise, speech_like};
 use crate::vst3_host::{Block, Controller, Transport, Vst3Instance};
-use crate::{Player, SCORED, WARMING_UP, same_score, scan, shown, staircase};
+use crate::{Player, SCORED, WARMING_UP, same_score, scan, scan_of_moving, shown};
 
 /// Samples by which a window's last frame lags behind its end: half a transform and the resampler.
 const LAG: usize = 4_800;
@@ -17,8 +17,8 @@ fn end_of_window(i: usize) -> usize {
 #[test]
 fn live_scores_equal_a_scan() {
     for (rate, block) in [(44_100, 441), (48_000, 64), (96_000, 1024)] {
-        let sound = speech_like(rate, 5.3, 1);
-        let mut expected: Vec<f64> = scan(rate, &sound).iter().map(shown).collect();
+        let sound = speech_in_rising_noise(rate, 5.3, 1);
+        let mut expected = scan_of_moving(rate, &sound);
         // It ends with the sound, which a live stream never knows to have ended.
         expected.pop();
         assert_eq!(expected.len(), 7);
@@ -31,7 +31,7 @@ fn live_scores_equal_a_scan() {
             player.wait("Score", |shown| same_score(shown, *score));
             player.block();
         }
-        let steps = staircase(std::iter::once(0.5).chain(expected));
+        let steps: Vec<f64> = std::iter::once(0.5).chain(expected).collect();
         let found = player.values("Score");
         assert_eq!(found.len(), steps.len(), "each change once, at {rate} Hz: {found:?}, not {steps:?}");
         assert!(found.iter().zip(&steps).all(|(a, b)| same_score(*a, *b)), "{found:?}, not {steps:?}");
@@ -69,17 +69,16 @@ fn the_first_block_after_a_window_says_so() {
 /// The best of six: what else runs on the machine may delay one, but not all of them.
 #[test]
 fn a_score_is_told_within_50_ms() {
-    let sound = speech_like(48_000, 6.0, 2);
+    let sound = speech_in_rising_noise(48_000, 5.3, 2);
     let instance = Vst3Instance::create();
     instance.start(48_000.0);
     let mut player = Player::new(&instance, &sound, 64);
-    let windows = scan(48_000, &sound);
     let mut delays = Vec::new();
-    for (i, window) in windows[..6].iter().enumerate() {
+    for (i, expected) in scan_of_moving(48_000, &sound)[..6].iter().enumerate() {
         player.play_to(end_of_window(i) - LAG);
         let handed_over = Instant::now();
         player.play_to(end_of_window(i));
-        player.wait("Score", |score| same_score(score, shown(window)));
+        player.wait("Score", |score| same_score(score, *expected));
         player.block();
         delays.push(handed_over.elapsed().as_millis());
     }
@@ -200,13 +199,13 @@ fn midi_mode_plays_controllers_20_and_21() {
     assert_eq!((first.points.len(), first.other_events), (3, 0), "and the meters");
 
     let mut heard = Vec::new();
-    for (i, window) in scan(48_000, &sound)[..4].iter().enumerate() {
+    for (i, expected) in scan_of_moving(48_000, &sound)[..4].iter().enumerate() {
         while player.at < end_of_window(i) {
             heard.extend(player.block().controllers);
         }
-        player.wait("Score", |score| same_score(score, shown(window)));
+        player.wait("Score", |score| same_score(score, *expected));
         heard.extend(player.block().controllers);
-        let value = (shown(window) * 127.0).round().clamp(1.0, 126.0) as i8;
+        let value = (*expected * 127.0).round().clamp(1.0, 126.0) as i8;
         let last = heard.iter().rev().find(|controller| controller.number == 20);
         assert_eq!(last.map_or(64, |controller| controller.value), value);
     }

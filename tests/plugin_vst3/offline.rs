@@ -1,14 +1,14 @@
 //! A host that renders faster, or slower, than time passes.
 
-use crate::common::speech_like;
+use crate::common::{speech_in_rising_noise, speech_like};
 use crate::vst3_host::{Block, Vst3Instance};
-use crate::{Player, same_score, scan, shown, staircase};
+use crate::{Player, same_score, scan, scan_of_moving, shown};
 
 #[test]
 fn a_render_equals_a_scan_to_the_last_partial_window() {
     for (rate, block) in [(44_100, 441), (48_000, 1024), (96_000, 8192)] {
-        let sound = speech_like(rate, 5.3, 3);
-        let mut expected: Vec<f64> = scan(rate, &sound).iter().map(shown).collect();
+        let sound = speech_in_rising_noise(rate, 5.3, 3);
+        let mut expected = scan_of_moving(rate, &sound);
         assert_eq!(expected.len(), 8);
         let instance = Vst3Instance::create();
         instance.start_offline(rate.into());
@@ -16,7 +16,7 @@ fn a_render_equals_a_scan_to_the_last_partial_window() {
         player.play_to(sound.len());
         let found = player.values("Score");
         let last = expected.pop().unwrap();
-        let steps = staircase(std::iter::once(0.5).chain(expected));
+        let steps: Vec<f64> = std::iter::once(0.5).chain(expected).collect();
         assert_eq!(found.len(), steps.len(), "{rate} Hz: {found:?}, not {steps:?}");
         assert!(found.iter().zip(&steps).all(|(a, b)| same_score(*a, *b)), "{found:?}, not {steps:?}");
         instance.deactivate();
@@ -28,7 +28,7 @@ fn a_render_equals_a_scan_to_the_last_partial_window() {
 /// Each block is as long as all of the sound, far longer than the queue to the inference.
 #[test]
 fn a_render_in_huge_blocks_loses_nothing() {
-    let sound = speech_like(48_000, 20.0, 4);
+    let sound = speech_in_rising_noise(48_000, 20.0, 4);
     let expected = scan(48_000, &sound);
     let instance = Vst3Instance::create();
     assert_eq!(instance.setup(48_000.0, sound.len(), true), 0);
