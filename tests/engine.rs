@@ -228,7 +228,7 @@ fn live_overload_skips_the_oldest_windows_and_says_so() {
     assert_eq!(worker.cell().read().unwrap().momentary.state, State::Scored);
 }
 
-/// A pool keeps the streams of files that have ended.
+/// Files share the pool's scorers, and those at one rate its filters.
 #[test]
 fn what_a_file_is_judged_to_be_does_not_depend_on_those_before_it() {
     let model = default_model();

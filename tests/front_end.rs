@@ -194,7 +194,7 @@ const RATES: [f64; 13] = [
 fn resampler_keeps_the_passband() {
     for rate in RATES {
         let nyquist = rate.min(16_000.0) / 2.0;
-        for share in [0.01, 0.1, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9] {
+        for share in [0.01, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97] {
             let gain = gain_db(rate, share * nyquist);
             assert!(gain.abs() <= 0.1, "{rate} Hz: {gain:.3} dB at {share} of the lower Nyquist frequency");
         }
@@ -203,11 +203,10 @@ fn resampler_keeps_the_passband() {
 
 #[test]
 fn resampler_has_no_aliases() {
-    // What lies above the lower Nyquist frequency of 8 kHz must vanish, wherever it would fold to.
+    // What lies above the lower Nyquist frequency of 8 kHz, and would fold to other than the last 100 Hz below it, must
+    // vanish.
     for rate in RATES.into_iter().filter(|rate| *rate > 16_000.0) {
-        for hz in
-            [8_001.0, 8_100.0, 8_500.0, 9_000.0, 11_000.0, 15_000.0, 17_000.0, 23_900.0, 47_000.0, 100_000.0]
-        {
+        for hz in [8_100.0, 8_500.0, 9_000.0, 11_000.0, 15_000.0, 17_000.0, 23_900.0, 47_000.0, 100_000.0] {
             if hz < rate / 2.0 {
                 let alias = gain_db(rate, hz);
                 assert!(alias <= -80.0, "{rate} Hz: {hz} Hz leaves {alias:.1} dB");
@@ -240,8 +239,8 @@ fn resampler_has_no_net_delay_and_the_right_length() {
         assert_eq!(out.len(), 16_000, "{rate} Hz");
         let expected = sine(500.0, 16_000.0, 16_000);
         let worst = (4_000..12_000).map(|i| (out[i] - expected[i]).abs()).fold(0.0, f32::max);
-        // Half a model-rate sample of rounding is 0.098 at 500 Hz.
-        assert!(worst < 0.1, "{rate} Hz: off by {worst}");
+        // A hundredth of a model-rate sample is 0.002 at 500 Hz.
+        assert!(worst < 0.002, "{rate} Hz: off by {worst}");
     }
 }
 

@@ -1,7 +1,15 @@
 //! Voice-activity gate: how much of a window is speech.
 
+use wide::f32x8;
+
 use crate::dsp::{FrontEnd, MelFilterBank};
 use crate::model::Gate;
+
+/// Levels that are made powers at once.
+const LANES: usize = 8;
+
+/// Natural logarithm of the power that a decibel is.
+const NEPERS: f32 = std::f32::consts::LN_10 / 10.0;
 
 /// Judges windows of log-mel frames; needs nothing but the window, so training, live use and
 /// offline use can't differ.
@@ -20,8 +28,8 @@ pub struct SpeechGate {
     /// First and one past the last band of the speech band.
     bands: std::ops::Range<usize>,
     /// What makes these bands' powers add up to the power in the speech band, relative to white
-    /// noise of RMS 1: each band's width over its response to that noise.
-    weights: Vec<f32>,
+    /// noise of RMS 1: each band's width over its response to that noise. 0 beyond the last.
+    weights: Vec<f32x8>,
     scratch: Vec<f32>,
 }
 
@@ -46,7 +54,9 @@ impl SpeechGate {
         let widths = front_end.band_widths();
         let total: f64 = widths[bands.clone()].iter().sum();
         let weight = |band: usize| (widths[band] / total) as f32 / 10_f32.powf(noise[band] / 10.0);
-        let weights = bands.clone().map(weight).map(|w| if w.is_finite() { w } else { 0.0 }).collect();
+        let weights: Vec<f32> =
+            bands.clone().map(weight).map(|w| if w.is_finite() { w } else { 0.0 }).collect();
+        let weights = weights.chunks(LANES).map(f32x8::from).collect();
         let frame_rate = front_end.frame_rate();
         let step = ((frame_rate / 10.0).round() as usize).max(1);
         Self {
@@ -67,9 +77,11 @@ impl SpeechGate {
 
     /// Level of a frame (dB values, the first bank's first) in the speech band, dBFS.
     pub fn level(&self, bands: &[f32]) -> f32 {
-        let power =
-            bands[self.bands.clone()].iter().zip(&self.weights).map(|(db, w)| w * 10_f32.powf(db / 10.0));
-        10.0 * power.sum::<f32>().max(f32::MIN_POSITIVE).log10()
+        let mut power = f32x8::ZERO;
+        for (levels, weights) in bands[self.bands.clone()].chunks(LANES).zip(&self.weights) {
+            power += *weights * (f32x8::from(levels) * NEPERS).exp();
+        }
+        10.0 * power.reduce_add().max(f32::MIN_POSITIVE).log10()
     }
 
     /// Seconds of speech in a window, given the [`level`](Self::level) of each of its frames, of

@@ -126,7 +126,7 @@ impl OnnxRuntime {
             check_shape(&model.origin, what, found, expected)?;
             any_number &= found.first().is_some_and(|n| *n < 0);
         }
-        let capacity = provider.capacity();
+        let capacity = provider.capacity(model.onnx.len());
         let capacity = if any_number { capacity } else { Capacity { at_once: 1, ..capacity } };
         let engine = format!("ONNX Runtime {} ({}{aside})", library.version, provider.title());
         Ok(Self { session, shape, capacity, origin: model.origin.clone(), engine })

@@ -2,9 +2,17 @@
 
 use std::ops::Range;
 
+use wide::f32x8;
+
 use super::front_end::{Comodulation, FrontEnd};
-use super::novelty::Novelty;
+use super::novelty::{LANES, Novelty};
 use super::stft::Stft;
+
+/// Neighbouring bands that are taken at once.
+const TILE: usize = 8;
+
+/// Bands that a tile is correlated with at once, a divisor of `TILE`: as many as a processor has registers for.
+const ROWS: usize = 4;
 
 /// Variance of an envelope, whose mean is 0, that counts as none: what is steady must not be correlated with
 /// rounding noise.
@@ -31,7 +39,9 @@ pub(super) struct Comodulator {
     fresh: bool,
     /// If the manifest asks for it.
     novelty: Option<Novelty>,
-    /// Of each bin but the lowest (0 Hz), part after part.
+    /// Real and imaginary parts of a part's bins without the lowest (0 Hz), and zeros up to a multiple of `LANES`.
+    spectrum: [Vec<f32>; 2],
+    /// Of each bin, likewise, part after part.
     magnitudes: Vec<f32>,
     means: Vec<f32>,
     /// Of each bin: what its magnitude less its mean is multiplied by.
@@ -39,11 +49,12 @@ pub(super) struct Comodulator {
     /// Envelopes of the bins, part after part, and what the squares of each add up to.
     bins: Vec<f32>,
     squares: Vec<f32>,
-    /// Envelopes of the bands, likewise, and the square root of what the squares of each add up to.
-    bands: Vec<f32>,
+    /// Envelopes of the bands, likewise, as many tiles a part as hold them; and the square root of what the squares
+    /// of each add up to.
+    bands: Vec<[f32; TILE]>,
     spreads: Vec<f32>,
-    /// Of each band's envelope with each other's.
-    products: Vec<f32>,
+    /// Of each band's envelope with each other's, a row of tiles a band.
+    products: Vec<[f32; TILE]>,
     /// Of each part: the mean envelope of all bands.
     common: Vec<f32>,
     /// Squares of an envelope that counts as none.
@@ -58,7 +69,7 @@ impl Comodulator {
     /// For the frames of a valid front end.
     pub fn new(front_end: &FrontEnd, spec: Comodulation) -> Self {
         let Comodulation { n_fft, hop, parts, bands, .. } = spec;
-        let bins = spec.bins();
+        let (bins, tiles) = (spec.bins(), bands.div_ceil(TILE));
         Self {
             spec,
             stft: Stft::new(&FrontEnd { n_fft, win_length: n_fft, ..*front_end }),
@@ -66,14 +77,15 @@ impl Comodulator {
             shared: parts.saturating_sub(front_end.hop / hop),
             fresh: true,
             novelty: spec.novelty.then(|| Novelty::new(parts, bins)),
+            spectrum: std::array::from_fn(|_| vec![0.0; bins.next_multiple_of(LANES)]),
             magnitudes: vec![0.0; parts * bins],
             means: vec![0.0; bins],
             gains: vec![0.0; bins],
             bins: vec![0.0; parts * bins],
             squares: vec![0.0; bins],
-            bands: vec![0.0; parts * bands],
+            bands: vec![[0.0; TILE]; parts * tiles],
             spreads: vec![0.0; bands],
-            products: vec![0.0; bands * bands],
+            products: vec![[0.0; TILE]; tiles * TILE * tiles],
             common: vec![0.0; parts],
             steady: STEADY * parts as f32,
             least: front_end.amin.sqrt() as f32,
@@ -108,12 +120,18 @@ impl Comodulator {
         }
         for part in parts {
             let start = self.first + part * self.spec.hop;
-            self.stft.transform(&frame[start..start + self.spec.n_fft]);
+            let spectrum = self.stft.transform(&frame[start..start + self.spec.n_fft]);
             let magnitudes = &mut self.magnitudes[part * bins..][..bins];
-            magnitudes.iter_mut().zip(&self.stft.power()[1..]).for_each(|(out, power)| *out = *power as f32);
-            magnitudes.iter_mut().for_each(|power| *power = power.sqrt());
+            let [re, im] = &mut self.spectrum;
+            // A pass for each kind of number: a processor takes several of a kind at once.
+            for ((re, im), bin) in re.iter_mut().zip(&mut *im).zip(&spectrum[1..]) {
+                (*re, *im) = (bin.re as f32, bin.im as f32);
+            }
+            for (out, (re, im)) in magnitudes.iter_mut().zip(re.iter().zip(&*im)) {
+                *out = (re * re + im * im).sqrt();
+            }
             if let Some(novelty) = &mut self.novelty {
-                novelty.take(part, &self.stft.spectrum()[1..], magnitudes);
+                novelty.take(part, re, im);
             }
         }
     }
@@ -137,15 +155,17 @@ impl Comodulator {
             out.iter_mut().zip(part).zip(shape).for_each(|((out, x), (mean, gain))| *out = (x - mean) * gain);
         }
         let width = bins / bands;
+        let (share_of_bin, share_of_band) = (1.0 / width as f32, 1.0 / bands as f32);
         self.spreads.fill(self.steady);
-        let parts = self.bins.chunks_exact(bins).zip(self.bands.chunks_exact_mut(bands));
-        for ((part, bands), common) in parts.zip(&mut self.common) {
+        let parts = self.bins.chunks_exact(bins).zip(self.bands.chunks_exact_mut(bands.div_ceil(TILE)));
+        for ((part, tiles), common) in parts.zip(&mut self.common) {
+            let bands = &mut tiles.as_flattened_mut()[..bands];
             for ((out, square), bins) in bands.iter_mut().zip(&mut self.spreads).zip(part.chunks_exact(width))
             {
-                *out = bins.iter().sum::<f32>() / width as f32;
+                *out = bins.iter().sum::<f32>() * share_of_bin;
                 *square += *out * *out;
             }
-            *common = bands.iter().sum::<f32>() / bands.len() as f32;
+            *common = bands.iter().sum::<f32>() * share_of_band;
         }
         self.spreads.iter_mut().for_each(|square| *square = square.sqrt());
     }
@@ -155,16 +175,32 @@ impl Comodulator {
     #[inline(always)]
     pub fn correlate(&mut self, lag: usize, out: &mut [f32]) {
         let bands = self.spec.bands;
-        self.products.fill(0.0);
-        let (early, late) = (self.bands.chunks_exact(bands), self.bands.chunks_exact(bands).skip(lag));
-        for (early, late) in early.zip(late) {
-            for (products, late) in self.products.chunks_exact_mut(bands).zip(late) {
-                products.iter_mut().zip(early).for_each(|(product, early)| *product += late * early);
+        let tiles = bands.div_ceil(TILE);
+        for row in (0..bands).step_by(ROWS) {
+            let first = lag * tiles + row / TILE;
+            for column in 0..tiles {
+                let mut sums = [f32x8::ZERO; ROWS];
+                let early = self.bands.iter().skip(column).step_by(tiles);
+                for (early, late) in early.zip(self.bands.iter().skip(first).step_by(tiles)) {
+                    let (early, late) = (f32x8::new(*early), &late[row % TILE..][..ROWS]);
+                    for (sum, late) in sums.iter_mut().zip(late) {
+                        *sum += early * f32x8::splat(*late);
+                    }
+                }
+                for (i, sum) in sums.into_iter().enumerate() {
+                    self.products[(row + i) * tiles + column] = sum.to_array();
+                }
             }
         }
-        let pairs = (0..bands).flat_map(|a| (if lag == 0 { a + 1 } else { 0 }..bands).map(move |b| (a, b)));
-        for (out, (a, b)) in out.iter_mut().zip(pairs) {
-            *out = value(self.products[a * bands + b] / (self.spreads[a] * self.spreads[b]));
+        let mut rest = out;
+        for (a, products) in self.products.chunks_exact(tiles).take(bands).enumerate() {
+            let others = if lag == 0 { a + 1 } else { 0 }..bands;
+            let (row, later) = rest.split_at_mut(others.len());
+            let products = &products.as_flattened()[others.clone()];
+            for ((out, product), spread) in row.iter_mut().zip(products).zip(&self.spreads[others]) {
+                *out = value(product / (self.spreads[a] * spread));
+            }
+            rest = later;
         }
     }
 

@@ -215,7 +215,7 @@ fn work(log_mel: &mut LogMel) {
     match log_mel.steps[log_mel.done].clone() {
         Step::Spectrum(bank) => {
             let Bank { samples, stft, .. } = &mut log_mel.banks[bank];
-            stft.transform(&log_mel.frame[samples.clone()]);
+            stft.transform_to_power(&log_mel.frame[samples.clone()]);
         }
         Step::Bands(bank, part) => {
             let Bank { stft, mel, bands, .. } = &log_mel.banks[bank];
@@ -288,7 +288,7 @@ mod tests {
         let frame = |samples: &[f32]| {
             let bank = |bank: FrontEnd| {
                 let (mut stft, mut out) = (Stft::new(&bank), vec![0.0; bank.n_mels]);
-                stft.transform(&samples[(spec.n_fft - bank.n_fft) / 2..][..bank.n_fft]);
+                stft.transform_to_power(&samples[(spec.n_fft - bank.n_fft) / 2..][..bank.n_fft]);
                 MelFilterBank::new(&bank).log_bands(stft.power(), spec.amin, 0..bank.n_mels, &mut out);
                 out
             };

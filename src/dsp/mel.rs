@@ -3,8 +3,16 @@
 use std::f64::consts::LN_10;
 use std::ops::Range;
 
+use wide::f32x8;
+
 use super::front_end::{FrontEnd, MelNorm, MelScale};
 use super::stft::hann;
+
+/// Levels that are taken at once.
+const LANES: usize = 8;
+
+/// What makes decibels of a power's natural logarithm.
+const DECIBELS: f64 = 10.0 / LN_10;
 
 /// Triangular mel filters, stored sparse: each band is a run of FFT bins.
 pub struct MelFilterBank {
@@ -53,10 +61,16 @@ impl MelFilterBank {
     /// (a value for each).
     #[inline(always)]
     pub fn log_bands(&self, power: &[f64], amin: f64, which: Range<usize>, out: &mut [f32]) {
-        for (out, band) in out.iter_mut().zip(&self.bands[which]) {
-            let weights = &self.weights[band.weights.clone()];
-            let sum: f64 = weights.iter().zip(&power[band.first_bin..]).map(|(w, p)| w * p).sum();
-            *out = decibels(sum.max(amin)) as f32;
+        let amin = amin.max(f32::MIN_POSITIVE.into());
+        for (out, bands) in out.chunks_mut(LANES).zip(self.bands[which].chunks(LANES)) {
+            let mut sums = [1.0; LANES];
+            for (out, band) in sums.iter_mut().zip(bands) {
+                let weights = &self.weights[band.weights.clone()];
+                let sum: f64 = weights.iter().zip(&power[band.first_bin..]).map(|(w, p)| w * p).sum();
+                *out = sum.max(amin) as f32;
+            }
+            let levels = (f32x8::new(sums).ln() * DECIBELS as f32).to_array();
+            out.copy_from_slice(&levels[..out.len()]);
         }
     }
 
@@ -65,13 +79,8 @@ impl MelFilterBank {
     pub fn white_noise_level(&self, spec: &FrontEnd) -> Vec<f32> {
         let window: f64 = hann(spec.win_length).iter().map(|w| w * w).sum();
         let gain = |band: &Band| self.weights[band.weights.clone()].iter().sum::<f64>();
-        self.bands.iter().map(|band| decibels(gain(band) * window) as f32).collect()
+        self.bands.iter().map(|band| (DECIBELS * (gain(band) * window).ln()) as f32).collect()
     }
-}
-
-/// 10·log10 of a power. By the natural logarithm, which takes half the time of `log10`.
-pub(super) fn decibels(power: f64) -> f64 {
-    10.0 / LN_10 * power.ln()
 }
 
 impl FrontEnd {

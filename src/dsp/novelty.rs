@@ -1,9 +1,12 @@
 //! How badly short spectra foretell the next one.
 
-use realfft::num_complex::Complex;
+use wide::f32x8;
 
 /// Parts that foretell one.
 const BEFORE: usize = 2;
+
+/// Neighbouring bins that are foretold at once.
+pub(super) const LANES: usize = 8;
 
 /// Complex-domain novelty of each bin (Duxbury, Bello, Davies and Sandler, DAFx 2003), over the parts of a frame.
 ///
@@ -11,53 +14,48 @@ const BEFORE: usize = 2;
 /// went on as between them. What tones and decaying resonances do between a voice's pulses can be foretold, noise
 /// can't; a vocoder has to make up both, and mixes them otherwise.
 pub(super) struct Novelty {
-    bins: usize,
-    /// The last part, and its phases and those of the one before it as numbers of magnitude 1.
-    last: Vec<Complex<f32>>,
-    phases: [Vec<Complex<f32>>; BEFORE],
-    /// Of each bin, part after part: how far it lies from what was foretold, and the magnitudes of both.
-    errors: Vec<f32>,
-    sizes: Vec<f32>,
-    /// Of each bin: all sizes.
-    sums: Vec<f32>,
+    /// What the last parts were, as are all here: the lowest bins first.
+    known: Vec<Known>,
+    /// Part after part: how far it lies from what was foretold, and the magnitudes of both.
+    heard: Vec<Heard>,
+}
+
+/// Real and imaginary parts of some bins.
+type Bins = [f32x8; 2];
+
+/// The last part, and its phases and those of the one before it as numbers of magnitude 1.
+#[derive(Clone, Default)]
+struct Known {
+    last: Bins,
+    phase: Bins,
+    phase_before: Bins,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Heard {
+    error: f32x8,
+    size: f32x8,
 }
 
 impl Novelty {
     pub fn new(parts: usize, bins: usize) -> Self {
-        let none = vec![Complex::default(); bins];
-        Self {
-            bins,
-            last: none.clone(),
-            phases: [none.clone(), none],
-            errors: vec![0.0; parts * bins],
-            sizes: vec![0.0; parts * bins],
-            sums: vec![0.0; bins],
-        }
+        let tiles = bins.div_ceil(LANES);
+        Self { known: vec![Known::default(); tiles], heard: vec![Heard::default(); parts * tiles] }
     }
 
     /// Makes room for the parts that the last frame had not.
     pub fn keep(&mut self, shared: usize) {
-        let known = self.errors.len() - shared * self.bins;
-        self.errors.copy_within(known.., 0);
-        self.sizes.copy_within(known.., 0);
+        let known = self.heard.len() - shared * self.known.len();
+        self.heard.copy_within(known.., 0);
     }
 
-    /// Takes the part with that number, and its magnitudes.
+    /// Takes the part with that number: real and imaginary parts of its bins, and zeros up to a multiple of `LANES`.
     #[inline(always)]
-    pub fn take(&mut self, part: usize, spectrum: &[Complex<f64>], magnitudes: &[f32]) {
-        let range = part * self.bins..(part + 1) * self.bins;
-        let out = self.errors[range.clone()].iter_mut().zip(&mut self.sizes[range]);
-        let [last, before] = &mut self.phases;
-        let known = self.last.iter_mut().zip(last.iter_mut().zip(before));
-        for (((x, magnitude), (error, size)), (old, (last, before))) in
-            spectrum.iter().zip(magnitudes).zip(out).zip(known)
-        {
-            let x = Complex::new(x.re as f32, x.im as f32);
-            let foretold = *old * *last * before.conj();
-            *error = (x - foretold).norm_sqr().sqrt();
-            *size = magnitude + foretold.norm_sqr().sqrt();
-            let phase = if *magnitude > 0.0 { x / *magnitude } else { Complex::default() };
-            (*old, *before, *last) = (x, *last, phase);
+    pub fn take(&mut self, part: usize, re: &[f32], im: &[f32]) {
+        let heard = &mut self.heard[part * self.known.len()..];
+        let bins = re.as_chunks::<LANES>().0.iter().zip(im.as_chunks::<LANES>().0);
+        for ((known, (re, im)), heard) in self.known.iter_mut().zip(bins).zip(heard) {
+            *heard = known.take([f32x8::new(*re), f32x8::new(*im)]);
         }
     }
 
@@ -65,16 +63,40 @@ impl Novelty {
     /// foretold, 0 where nothing. `floor` is a magnitude that counts as nothing.
     #[inline(always)]
     pub fn values(&mut self, floor: f32, out: &mut [f32]) {
-        let parts = self.errors.len() / self.bins - BEFORE;
-        out.fill(0.0);
-        self.sums.fill(0.0);
-        for (sums, of_parts) in [(&mut *out, &self.errors), (&mut self.sums, &self.sizes)] {
-            for part in of_parts.chunks_exact(self.bins).skip(BEFORE) {
-                sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
+        let tiles = self.known.len();
+        let floor = floor * (self.heard.len() / tiles - BEFORE) as f32;
+        for (tile, out) in out.chunks_mut(LANES).enumerate() {
+            let (mut error, mut size) = (f32x8::ZERO, f32x8::ZERO);
+            for heard in self.heard.iter().skip(BEFORE * tiles + tile).step_by(tiles) {
+                error += heard.error;
+                size += heard.size;
             }
-        }
-        for (out, size) in out.iter_mut().zip(&self.sums) {
-            *out = 80.0 * (*out / (size + floor * parts as f32) - 1.0);
+            let values = (error / (size + floor) - 1.0) * 80.0;
+            out.copy_from_slice(&values.to_array()[..out.len()]);
         }
     }
+}
+
+impl Known {
+    #[inline(always)]
+    fn take(&mut self, x: Bins) -> Heard {
+        let [re, im] = self.phase_before;
+        let [re, im] = product(product(self.last, self.phase), [re, -im]);
+        let (magnitude, foretold) = (size(x), size([re, im]));
+        let error = size([x[0] - re, x[1] - im]);
+        let is_sound = magnitude.simd_gt(f32x8::ZERO);
+        let phase = x.map(|x| is_sound.select(x / magnitude, f32x8::ZERO));
+        *self = Self { last: x, phase, phase_before: self.phase };
+        Heard { error, size: magnitude + foretold }
+    }
+}
+
+#[inline(always)]
+fn product([a, b]: Bins, [c, d]: Bins) -> Bins {
+    [a * c - b * d, a * d + b * c]
+}
+
+#[inline(always)]
+fn size([re, im]: Bins) -> f32x8 {
+    (re * re + im * im).sqrt()
 }

@@ -10,11 +10,14 @@ const WHITE: f64 = 1e-4;
 const LEAST: f64 = 1e-8;
 
 /// Numbers that a processor may take at once, as no sum of theirs waits for another.
-const LANES: usize = 8;
+const LANES: usize = 16;
 
 /// Factors whose logarithm is taken at once; the smallest product of them, `LEAST` to their power, is far from
 /// what an `f64` can't hold.
-const FACTORS: usize = 8;
+const FACTORS: usize = 32;
+
+/// Samples before another that are weighed at once, while it is at hand.
+const TAPS: usize = 4;
 
 /// Linear prediction of a frame (autocorrelation method; Makhoul, Proc. IEEE 1975) and the shape of its residual.
 ///
@@ -24,10 +27,13 @@ pub(super) struct Predictor {
     window: Vec<f64>,
     /// First sample of the frame under the window.
     first: usize,
-    /// Windowed samples, as many zeros behind them as the predictor looks back.
+    /// Windowed samples, as many zeros behind them as the predictor looks back, and before them too, at least.
     samples: Vec<f64>,
+    /// Zeros before them.
+    before: usize,
     correlation: Vec<f64>,
-    /// What is added to a sample of those before it, the last one first; and the like while it is sought.
+    /// What is added to a sample of those before it, the last one first, and then nothing; and the like while it is
+    /// sought.
     coefficients: Vec<f64>,
     turned: Vec<f64>,
     residual: Vec<f64>,
@@ -40,12 +46,14 @@ impl Predictor {
     /// For the frames of a valid front end.
     pub fn new(front_end: &FrontEnd, spec: Residual) -> Self {
         let Residual { win_length, order } = spec;
+        let before = order.next_multiple_of(TAPS);
         Self {
             window: hann(win_length),
             first: (front_end.n_fft - win_length) / 2,
-            samples: vec![0.0; win_length + order],
+            samples: vec![0.0; before + win_length + order],
+            before,
             correlation: vec![0.0; order + 1],
-            coefficients: vec![0.0; order],
+            coefficients: vec![0.0; before],
             turned: vec![0.0; order],
             residual: vec![0.0; win_length + order],
         }
@@ -55,16 +63,16 @@ impl Predictor {
     #[inline(always)]
     pub fn predict(&mut self, frame: &[f32]) {
         let inside = &frame[self.first..];
-        for ((out, x), w) in self.samples.iter_mut().zip(inside).zip(&self.window) {
+        for ((out, x), w) in self.samples[self.before..].iter_mut().zip(inside).zip(&self.window) {
             *out = f64::from(*x) * w;
         }
-        let samples = &self.samples[..self.window.len()];
+        let samples = &self.samples[self.before..];
         for (lag, out) in self.correlation.iter_mut().enumerate() {
-            *out = product(samples, &self.samples[lag..]);
+            *out = product(&samples[..self.window.len()], &samples[lag..]);
         }
         self.coefficients.fill(0.0);
         let mut rest = self.correlation[0] * (1.0 + WHITE);
-        for order in 0..self.coefficients.len() {
+        for order in 0..self.turned.len() {
             if rest <= 0.0 {
                 return; // silence
             }
@@ -84,10 +92,16 @@ impl Predictor {
     /// the more it is concentrated.
     #[inline(always)]
     pub fn values(&mut self, out: &mut [f32]) {
-        self.residual.copy_from_slice(&self.samples);
-        for (delay, a) in self.coefficients.iter().enumerate() {
-            let later = &mut self.residual[delay + 1..];
-            later.iter_mut().zip(&self.samples).for_each(|(out, x)| *out += a * x);
+        self.residual.copy_from_slice(&self.samples[self.before..]);
+        for (coefficients, latest) in
+            self.coefficients.as_chunks::<TAPS>().0.iter().zip((0..self.before).rev().step_by(TAPS))
+        {
+            let [a, b, c, d] = *coefficients;
+            let at = |delay: usize| &self.samples[latest - delay..];
+            let samples = at(0).iter().zip(at(1)).zip(at(2)).zip(at(3));
+            for (out, (((w, x), y), z)) in self.residual.iter_mut().zip(samples) {
+                *out += a * w + b * x + c * y + d * z;
+            }
         }
         let count = self.residual.len() as f64;
         let mean = product(&self.residual, &self.residual) / count;
@@ -98,12 +112,15 @@ impl Predictor {
         let (mut peaks, mut logs) = ([0.0_f64; LANES], 0.0);
         for some in powers.chunks(FACTORS * LANES) {
             let mut products = [1.0; LANES];
-            for some in some.chunks(LANES) {
+            let mut take = |some: &[f64]| {
                 for ((product, peak), power) in products.iter_mut().zip(&mut peaks).zip(some) {
                     *product *= power + LEAST;
                     *peak = if power > peak { *power } else { *peak };
                 }
-            }
+            };
+            let (whole, rest) = some.as_chunks::<LANES>();
+            whole.iter().for_each(|some| take(some));
+            take(rest);
             logs += products.iter().map(|product| product.ln()).sum::<f64>();
         }
         let peak = peaks.iter().copied().fold(0.0, f64::max);

@@ -36,28 +36,33 @@ impl Stft {
         }
     }
 
-    /// Takes a frame of `n_fft` samples.
+    /// Takes a frame of `n_fft` samples; returns its `n_fft / 2 + 1` bins.
     #[inline(always)]
-    pub fn transform(&mut self, frame: &[f32]) {
-        self.time.fill(0.0);
-        let inside = &frame[self.offset..];
-        for ((out, x), w) in self.time[self.offset..].iter_mut().zip(inside).zip(&self.window) {
+    pub fn transform(&mut self, frame: &[f32]) -> &[Complex<f64>] {
+        let (before, inside) = self.time.split_at_mut(self.offset);
+        let (inside, after) = inside.split_at_mut(self.window.len());
+        // The FFT left something there.
+        before.fill(0.0);
+        after.fill(0.0);
+        for ((out, x), w) in inside.iter_mut().zip(&frame[self.offset..]).zip(&self.window) {
             *out = f64::from(*x) * w;
         }
         // The only error is a buffer of another length; all come from the plan itself.
         let done = self.fft.process_with_scratch(&mut self.time, &mut self.spectrum, &mut self.scratch);
         debug_assert!(done.is_ok());
+        &self.spectrum
+    }
+
+    /// As [`transform`](Self::transform), and takes the bins' powers.
+    #[inline(always)]
+    pub fn transform_to_power(&mut self, frame: &[f32]) {
+        self.transform(frame);
         for (out, bin) in self.power.iter_mut().zip(&self.spectrum) {
             *out = bin.norm_sqr();
         }
     }
 
-    /// The last frame's `n_fft / 2 + 1` bins.
-    pub fn spectrum(&self) -> &[Complex<f64>] {
-        &self.spectrum
-    }
-
-    /// Power of each of the last frame's `n_fft / 2 + 1` bins.
+    /// The powers that were taken last.
     pub fn power(&self) -> &[f64] {
         &self.power
     }

@@ -1,6 +1,5 @@
 //! Files and pipes through the stages of the plugin, as fast as the cores allow.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -13,16 +12,12 @@ use super::window::Window;
 use super::worker::{Event, StreamWorker, WorkerConfig};
 use crate::detect::{Capacity, EngineSettings, Scorer};
 use crate::model::{Model, ModelError};
-use crate::rt::FrameConsumer;
 
 /// Windows judged together, at least: enough to keep the cores busy, few enough for constant memory.
 const BATCH: usize = 16;
 
 /// Host samples between looks at the queue; a second of queue always holds them.
 const STRIDE: usize = 4096;
-
-/// Streams that are kept when they have ended: one for each core of most machines, at a few rates.
-const KEPT: usize = 32;
 
 /// A scorer for each of rayon's threads, or as many as the engine has use for, shared by any number of
 /// streams.
@@ -34,8 +29,6 @@ pub struct ScorerPool {
     batch: usize,
     /// Of the scorer that judged last.
     spoken: Mutex<Spoken>,
-    /// Streams that have ended and can be renewed, the oldest first.
-    ended: Mutex<VecDeque<(StreamConfig, StreamProcessor)>>,
     model: Arc<Model>,
 }
 
@@ -57,29 +50,7 @@ impl ScorerPool {
             let _ = idle.0.send(scorer?);
         }
         let batch = BATCH.max(at_once * copies);
-        Ok(Self { idle, at_once, batch, spoken, ended: Mutex::default(), model: model.clone() })
-    }
-
-    /// A stream that equals a fresh one.
-    fn stream(&self, config: StreamConfig) -> Result<(StreamProcessor, FrameConsumer), StreamError> {
-        // Unlocked again before one is made, which takes a while.
-        let same = {
-            let mut ended = self.ended.lock();
-            let at = ended.iter().position(|(ended, _)| *ended == config);
-            at.and_then(|at| ended.remove(at))
-        };
-        match same {
-            Some((_, stream)) => Ok(stream.renewed()),
-            None => StreamProcessor::new(&self.model.manifest.front_end, config),
-        }
-    }
-
-    fn keep(&self, config: StreamConfig, stream: StreamProcessor) {
-        let mut ended = self.ended.lock();
-        ended.push_back((config, stream));
-        if ended.len() > KEPT {
-            ended.pop_front();
-        }
+        Ok(Self { idle, at_once, batch, spoken, model: model.clone() })
     }
 
     /// Name, version and device of the engine that judged last.
@@ -126,7 +97,6 @@ impl ScorerPool {
 /// A stream that is judged as it is pushed, without a window lost.
 pub struct OfflineStream<'a> {
     pool: &'a ScorerPool,
-    config: StreamConfig,
     processor: StreamProcessor,
     worker: StreamWorker,
 }
@@ -137,10 +107,10 @@ impl<'a> OfflineStream<'a> {
     /// # Errors
     /// A host rate that can't be resampled.
     pub fn new(pool: &'a ScorerPool, stream: StreamConfig, hop_s: f64) -> Result<Self, StreamError> {
-        let (processor, queue) = pool.stream(stream)?;
+        let (processor, queue) = StreamProcessor::new(&pool.model.manifest.front_end, stream)?;
         let config = WorkerConfig { hop_s, max_pending: usize::MAX, lossless: true };
         let worker = StreamWorker::new(&pool.model.manifest, queue, config);
-        Ok(Self { pool, config: stream, processor, worker })
+        Ok(Self { pool, processor, worker })
     }
 
     /// Takes a block of any length; gives what was judged meanwhile to `sink`, in order.
@@ -178,7 +148,6 @@ impl<'a> OfflineStream<'a> {
         if let Some(end) = self.worker.take_end() {
             sink(end);
         }
-        self.pool.keep(self.config, self.processor);
         Ok(())
     }
 

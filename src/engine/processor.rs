@@ -89,15 +89,6 @@ impl StreamProcessor {
         Ok((processor, consumer))
     }
 
-    /// A stream with the filters of this one, which take as long to make as a short file to judge;
-    /// equals a fresh one. Allocates its queue.
-    pub fn renewed(mut self) -> (Self, FrameConsumer) {
-        self.reset();
-        let (queue, consumer) = self.chain.queue.another();
-        self.chain = Chain { queue, tag: FrameTag::default(), settings: None, timecode: None, ..self.chain };
-        (self, consumer)
-    }
-
     /// Takes a block of 1 to 16 channels of equal length, 0 included. Real-time safe.
     pub fn process<C: AsRef<[f32]>>(&mut self, channels: &[C]) {
         let len = channels.first().map_or(0, |x| x.as_ref().len());

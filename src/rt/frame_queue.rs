@@ -87,11 +87,6 @@ pub fn frame_queue(capacity: usize, n_bands: usize) -> (FrameProducer, FrameCons
 }
 
 impl FrameProducer {
-    /// An empty queue of the same size.
-    pub fn another(&self) -> (FrameProducer, FrameConsumer) {
-        frame_queue(self.items.capacity().get() - MARKS, self.n_bands)
-    }
-
     /// Hands a frame over, whole or not at all: a frame that finds the queue full is dropped and
     /// counted, and every window that would have held it is lost with it. Wait-free.
     pub fn push(&mut self, tag: FrameTag, bands: &[f32]) -> bool {
