@@ -1,7 +1,8 @@
 //! Host rate to model rate, streaming.
 
+use std::cell::RefCell;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rubato::WindowFunction;
 use rubato::interpolation::{get_nearest_times_4, interp_cubic};
@@ -241,20 +242,25 @@ impl Place {
     }
 }
 
-/// The filters of a ratio, made once: those for 44.1 kHz are 160 of 882 taps.
+thread_local! {
+    /// Filters by ratio, the newest first.
+    static MADE: RefCell<Vec<(f64, Filters)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The filters of a ratio, which a thread makes once: those for 44.1 kHz are 160 of 882 taps.
 fn filters(ratio: f64, phases: usize) -> Filters {
-    static MADE: Mutex<Vec<(f64, Filters)>> = Mutex::new(Vec::new());
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = made.iter().position(|(known, _)| *known == ratio);
-    let newest = known.map(|known| made.remove(known)).unwrap_or_else(|| {
-        let length = (FILTER_LEN as f64 / ratio.min(1.0)).ceil() as usize;
-        let window = WindowFunction::BlackmanHarris;
-        (ratio, Arc::new(make_interpolator(length, ratio, Some(CUTOFF), phases, window)))
-    });
-    let filters = newest.1.clone();
-    made.truncate(KEPT - 1);
-    made.insert(0, newest);
-    filters
+    MADE.with_borrow_mut(|made| {
+        let known = made.iter().position(|(known, _)| *known == ratio);
+        let newest = known.map(|known| made.remove(known)).unwrap_or_else(|| {
+            let length = (FILTER_LEN as f64 / ratio.min(1.0)).ceil() as usize;
+            let window = WindowFunction::BlackmanHarris;
+            (ratio, Arc::new(make_interpolator(length, ratio, Some(CUTOFF), phases, window)))
+        });
+        let filters = newest.1.clone();
+        made.truncate(KEPT - 1);
+        made.insert(0, newest);
+        filters
+    })
 }
 
 /// A rational ratio in lowest terms, if it takes few phases: the host's samples for each of so many of the model's.
