@@ -2,11 +2,8 @@
 
 use wide::f32x8;
 
-use crate::dsp::{FrontEnd, MelFilterBank};
+use crate::dsp::{FrontEnd, LANES, MelFilterBank};
 use crate::model::Gate;
-
-/// Levels that are made powers at once.
-const LANES: usize = 8;
 
 /// Natural logarithm of the power that a decibel is.
 const NEPERS: f32 = std::f32::consts::LN_10 / 10.0;

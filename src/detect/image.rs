@@ -6,9 +6,6 @@ use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resize
 
 use crate::model::{ColourMap, Image, Manifest, Reference, ResizeFilter, Size};
 
-/// Frames that are turned into columns at once.
-const FRAMES: usize = 16;
-
 /// Builds input tensors of one model.
 pub struct ImageBuilder {
     spec: Image,
@@ -56,17 +53,12 @@ impl ImageBuilder {
         let width = window.len() / height;
         let references = self.references(window, height);
         let range = self.spec.range_db;
-        let mut pixels = vec![0.0; window.len()];
-        // A few frames at a time: neither what is read nor what is written leaves the processor's nearest memory.
-        for (block, frames) in window.chunks(FRAMES * height).enumerate() {
-            for (row, pixels) in pixels.chunks_exact_mut(width).enumerate() {
-                let band = if self.spec.low_at_bottom { height - 1 - row } else { row };
-                let reference = references[band];
-                let levels = frames[band..].iter().step_by(height);
-                for (pixel, db) in pixels[block * FRAMES..].iter_mut().zip(levels) {
-                    *pixel = (db - reference).clamp(-range, 0.0) / range + 1.0;
-                }
-            }
+        let mut pixels = Vec::with_capacity(window.len());
+        for row in 0..height {
+            let band = if self.spec.low_at_bottom { height - 1 - row } else { row };
+            let row = (0..width).map(|frame| window[frame * height + band]);
+            let reference = references[band];
+            pixels.extend(row.map(|db| (db - reference).clamp(-range, 0.0) / range + 1.0));
         }
         Plane { height, width, pixels }
     }
@@ -79,12 +71,8 @@ impl ImageBuilder {
             let reference = match self.spec.reference {
                 Reference::Fixed(level) => level,
                 Reference::Max(_) => {
-                    let mut loudest = vec![f32::NEG_INFINITY; *bands];
-                    for frame in window.chunks_exact(height) {
-                        let levels = loudest.iter_mut().zip(&frame[rows.clone()]);
-                        levels.for_each(|(loudest, level)| *loudest = loudest.max(*level));
-                    }
-                    loudest.into_iter().fold(f32::NEG_INFINITY, f32::max)
+                    let inside = window.chunks_exact(height).flat_map(|frame| &frame[rows.clone()]);
+                    inside.copied().fold(f32::NEG_INFINITY, f32::max)
                 }
             };
             references.resize(rows.end, reference);

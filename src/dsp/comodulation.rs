@@ -4,14 +4,12 @@ use std::ops::Range;
 
 use wide::f32x8;
 
+use super::LANES;
 use super::front_end::{Comodulation, FrontEnd};
-use super::novelty::{LANES, Novelty};
+use super::novelty::Novelty;
 use super::stft::Stft;
 
-/// Neighbouring bands that are taken at once.
-const TILE: usize = 8;
-
-/// Bands that a tile is correlated with at once, a divisor of `TILE`: as many as a processor has registers for.
+/// Bands that a tile is correlated with at once, a divisor of [`LANES`]: as many as a processor has registers for.
 const ROWS: usize = 4;
 
 /// Variance of an envelope, whose mean is 0, that counts as none: what is steady must not be correlated with
@@ -51,10 +49,10 @@ pub(super) struct Comodulator {
     squares: Vec<f32>,
     /// Envelopes of the bands, likewise, as many tiles a part as hold them; and the square root of what the squares
     /// of each add up to.
-    bands: Vec<[f32; TILE]>,
+    bands: Vec<[f32; LANES]>,
     spreads: Vec<f32>,
     /// Of each band's envelope with each other's, a row of tiles a band.
-    products: Vec<[f32; TILE]>,
+    products: Vec<[f32; LANES]>,
     /// Of each part: the mean envelope of all bands.
     common: Vec<f32>,
     /// Squares of an envelope that counts as none.
@@ -69,7 +67,7 @@ impl Comodulator {
     /// For the frames of a valid front end.
     pub fn new(front_end: &FrontEnd, spec: Comodulation) -> Self {
         let Comodulation { n_fft, hop, parts, bands, .. } = spec;
-        let (bins, tiles) = (spec.bins(), bands.div_ceil(TILE));
+        let (bins, tiles) = (spec.bins(), bands.div_ceil(LANES));
         Self {
             spec,
             stft: Stft::new(&FrontEnd { n_fft, win_length: n_fft, ..*front_end }),
@@ -83,9 +81,9 @@ impl Comodulator {
             gains: vec![0.0; bins],
             bins: vec![0.0; parts * bins],
             squares: vec![0.0; bins],
-            bands: vec![[0.0; TILE]; parts * tiles],
+            bands: vec![[0.0; LANES]; parts * tiles],
             spreads: vec![0.0; bands],
-            products: vec![[0.0; TILE]; tiles * TILE * tiles],
+            products: vec![[0.0; LANES]; tiles * LANES * tiles],
             common: vec![0.0; parts],
             steady: STEADY * parts as f32,
             least: front_end.amin.sqrt() as f32,
@@ -157,7 +155,7 @@ impl Comodulator {
         let width = bins / bands;
         let (share_of_bin, share_of_band) = (1.0 / width as f32, 1.0 / bands as f32);
         self.spreads.fill(self.steady);
-        let parts = self.bins.chunks_exact(bins).zip(self.bands.chunks_exact_mut(bands.div_ceil(TILE)));
+        let parts = self.bins.chunks_exact(bins).zip(self.bands.chunks_exact_mut(bands.div_ceil(LANES)));
         for ((part, tiles), common) in parts.zip(&mut self.common) {
             let bands = &mut tiles.as_flattened_mut()[..bands];
             for ((out, square), bins) in bands.iter_mut().zip(&mut self.spreads).zip(part.chunks_exact(width))
@@ -175,14 +173,14 @@ impl Comodulator {
     #[inline(always)]
     pub fn correlate(&mut self, lag: usize, out: &mut [f32]) {
         let bands = self.spec.bands;
-        let tiles = bands.div_ceil(TILE);
+        let tiles = bands.div_ceil(LANES);
         for row in (0..bands).step_by(ROWS) {
-            let first = lag * tiles + row / TILE;
+            let first = lag * tiles + row / LANES;
             for column in 0..tiles {
                 let mut sums = [f32x8::ZERO; ROWS];
                 let early = self.bands.iter().skip(column).step_by(tiles);
                 for (early, late) in early.zip(self.bands.iter().skip(first).step_by(tiles)) {
-                    let (early, late) = (f32x8::new(*early), &late[row % TILE..][..ROWS]);
+                    let (early, late) = (f32x8::new(*early), &late[row % LANES..][..ROWS]);
                     for (sum, late) in sums.iter_mut().zip(late) {
                         *sum += early * f32x8::splat(*late);
                     }

@@ -5,11 +5,9 @@ use std::ops::Range;
 
 use wide::f32x8;
 
+use super::LANES;
 use super::front_end::{FrontEnd, MelNorm, MelScale};
 use super::stft::hann;
-
-/// Levels that are taken at once.
-const LANES: usize = 8;
 
 /// What makes decibels of a power's natural logarithm.
 const DECIBELS: f64 = 10.0 / LN_10;

@@ -20,3 +20,6 @@ pub use front_end::{
 pub use log_mel::LogMel;
 pub use mel::MelFilterBank;
 pub use resample::{HOST_RATES, RateError, Resampler};
+
+/// Numbers of a [`wide::f32x8`], which a processor takes at once.
+pub(crate) const LANES: usize = 8;

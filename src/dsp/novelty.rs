@@ -2,11 +2,10 @@
 
 use wide::f32x8;
 
+use super::LANES;
+
 /// Parts that foretell one.
 const BEFORE: usize = 2;
-
-/// Neighbouring bins that are foretold at once.
-pub(super) const LANES: usize = 8;
 
 /// Complex-domain novelty of each bin (Duxbury, Bello, Davies and Sandler, DAFx 2003), over the parts of a frame.
 ///

@@ -20,9 +20,9 @@ pub struct RateError(pub f64);
 /// Filter length in samples of the lower rate, under a Blackman-Harris window.
 const FILTER_LEN: usize = 320;
 
-/// Cutoff by the lower rate's Nyquist frequency. With this length it keeps 97 % of the band within 0.1 dB, and what
-/// lies more than 1 % above the band aliases below −80 dB: see the tests. What a resampler takes from the top of the band is missed: a
-/// network takes a voice without it for a machine's far more often (`models/README.md`).
+/// Cutoff by the lower rate's Nyquist frequency. With this length it keeps 97 % of the band within 0.1 dB, and of what
+/// lies above the band only the next 100 Hz (of 8 kHz) alias above −80 dB, into its last 100 Hz: see the tests. A
+/// network takes a voice without the top of the band for a machine's far more often (`models/README.md`).
 const CUTOFF: f32 = 0.99;
 
 /// Up to so many exact filter phases are kept; a ratio that needs more is interpolated.
