@@ -25,6 +25,13 @@ const FILTER_LEN: usize = 320;
 /// network takes a voice without the top of the band for a machine's far more often (`models/README.md`).
 const CUTOFF: f32 = 0.99;
 
+/// A rate is halved while it is at least so many of the model's: from there on a short filter passes the model's band and
+/// stops what would alias into it.
+const HALVED: f64 = 8.0 / 3.0;
+
+/// Half the main lobe of a Blackman-Harris window, by rate over length: so far from a cutoff all passes or vanishes.
+const LOBE: f64 = 4.0;
+
 /// Up to so many exact filter phases are kept; a ratio that needs more is interpolated.
 const MAX_PHASES: usize = 640;
 
@@ -37,35 +44,38 @@ const ROOM: usize = 1024;
 /// Output samples that are given at once.
 const CHUNK: usize = 64;
 
-/// Rates whose filters are kept for the next stream at them.
-const KEPT: usize = 8;
+/// Filters that are kept for the next stream: of some five rates.
+const KEPT: usize = 16;
 
 /// Mono streaming resampler (rubato's windowed sinc) without net delay: output sample `n` is the
 /// input at time `n / model_rate`.
 ///
-/// Each output sample is made of the input around it as soon as that is there, so the output depends only on the
-/// input, never on how it was split, and the work is spread as evenly as the input comes.
+/// A high rate is halved by short filters first, so that the long one has fewer samples to work on (multistage
+/// decimation: Crochiere and Rabiner, *Multirate Digital Signal Processing*, 1983). Each output sample is made of the
+/// input around it as soon as that is there, so the output depends only on the input, never on how it was split, and
+/// the work is spread as evenly as the input comes.
 pub struct Resampler {
-    /// `None` when both rates are equal: samples pass as they are.
-    sinc: Option<Sinc>,
-}
-
-type Filters = Arc<AnyInterpolator<f32>>;
-
-struct Sinc {
-    filters: Filters,
+    /// One behind the other; none when both rates are equal: samples pass as they are.
+    stages: Vec<Sinc>,
     /// Output samples for each of the host's.
     ratio: f64,
-    /// Host-rate samples, half a filter of silence before them; `filled` are there, always fewer than all.
-    wave: Vec<f32>,
-    filled: usize,
-    next: Place,
     taken: u64,
     given: u64,
 }
 
-/// Where the centre of an output sample's filter lies, in host-rate samples behind half a filter's length in the wave,
-/// and how far on the next one's.
+type Filters = Arc<AnyInterpolator<f32>>;
+
+/// One rate to another.
+struct Sinc {
+    filters: Filters,
+    /// Incoming samples, half a filter of silence before them; `filled` are there, always fewer than all.
+    wave: Vec<f32>,
+    filled: usize,
+    next: Place,
+}
+
+/// Where the centre of an output sample's filter lies, in samples behind half a filter's length in the wave, and how far
+/// on the next one's.
 #[derive(Clone, Copy)]
 enum Place {
     /// Whole samples, and what is left in filter phases.
@@ -88,76 +98,83 @@ impl Resampler {
         if !HOST_RATES.contains(&host_rate) {
             return Err(RateError(host_rate));
         }
-        if host_rate == f64::from(model_rate) {
-            return Ok(Self { sinc: None });
+        let model_rate = f64::from(model_rate);
+        let (mut rate, mut stages) = (host_rate, Vec::new());
+        while rate >= HALVED * model_rate {
+            let room = 0.25 - 0.5 * model_rate / rate; // from the model's band to the cutoff
+            stages.push(Sinc::new(rate, rate / 2.0, (LOBE / room).ceil() as usize, 1.0));
+            rate /= 2.0;
         }
-        Ok(Self { sinc: Some(Sinc::new(host_rate, model_rate)) })
+        if rate != model_rate {
+            let length = (FILTER_LEN as f64 * (rate / model_rate).max(1.0)).ceil() as usize;
+            stages.push(Sinc::new(rate, model_rate, length, CUTOFF));
+        }
+        Ok(Self { stages, ratio: model_rate / host_rate, taken: 0, given: 0 })
     }
 
     /// Forgets the past; equals a fresh one. Real-time safe.
     pub fn reset(&mut self) {
-        if let Some(sinc) = &mut self.sinc {
-            sinc.reset();
-        }
+        self.stages.iter_mut().for_each(Sinc::reset);
+        (self.taken, self.given) = (0, 0);
     }
 
     /// Takes host-rate samples; calls `sink` with the model-rate samples that are ready.
     /// Real-time safe.
     pub fn push(&mut self, samples: &[f32], mut sink: impl FnMut(&[f32])) {
-        match &mut self.sinc {
-            None => sink(samples),
-            Some(sinc) => sinc.push(samples, &mut sink),
-        }
+        self.taken += samples.len() as u64;
+        through(&mut self.stages, samples, &mut |ready| {
+            self.given += ready.len() as u64;
+            sink(ready);
+        });
     }
 
-    /// Ends the stream: gives the samples that the filter still holds. [`reset`](Self::reset)
+    /// Ends the stream: gives the samples that the filters still hold. [`reset`](Self::reset)
     /// before the next one.
     pub fn flush(&mut self, mut sink: impl FnMut(&[f32])) {
-        if let Some(sinc) = &mut self.sinc {
-            sinc.flush(&mut sink);
+        let wanted = (self.taken as f64 * self.ratio).ceil() as u64;
+        while self.given < wanted {
+            through(&mut self.stages, &[0.0; CHUNK], &mut |ready| {
+                let left =
+                    usize::try_from(wanted - self.given).map_or(ready.len(), |left| left.min(ready.len()));
+                self.given += left as u64;
+                sink(&ready[..left]);
+            });
         }
     }
 }
 
+/// Samples through all stages.
+fn through(stages: &mut [Sinc], samples: &[f32], sink: &mut dyn FnMut(&[f32])) {
+    match stages.split_first_mut() {
+        None => sink(samples),
+        Some((first, later)) => first.push(samples, &mut |ready| through(later, ready, sink)),
+    }
+}
+
 impl Sinc {
-    fn new(host_rate: f64, model_rate: u32) -> Self {
-        let ratio = f64::from(model_rate) / host_rate;
-        let (phases, next) = match exact(host_rate, model_rate) {
-            Some((host, phases)) => {
-                (phases, Place::Exact { at: (0, 0), step: (host / phases, host % phases) })
+    /// `cutoff` by the Nyquist frequency of the lower rate.
+    fn new(from: f64, to: f64, length: usize, cutoff: f32) -> Self {
+        let (phases, next) = match exact(from, to) {
+            Some((step, phases)) => {
+                (phases, Place::Exact { at: (0, 0), step: (step / phases, step % phases) })
             }
-            None => (BETWEEN, Place::Between { at: 0.0, step: host_rate / f64::from(model_rate) }),
+            None => (BETWEEN, Place::Between { at: 0.0, step: from / to }),
         };
-        let filters = filters(ratio, phases);
+        let filters = filters(Shape { length, ratio: to / from, cutoff, phases });
         let length = filters.nbr_points();
-        let wave = vec![0.0; length + ROOM];
-        Self { filters, ratio, wave, filled: length / 2, next, taken: 0, given: 0 }
+        Self { filters, wave: vec![0.0; length + ROOM], filled: length / 2, next }
     }
 
     fn reset(&mut self) {
         self.filled = self.filters.nbr_points() / 2;
         self.wave[..self.filled].fill(0.0);
-        (self.taken, self.given) = (0, 0);
         match &mut self.next {
             Place::Exact { at, .. } => *at = (0, 0),
             Place::Between { at, .. } => *at = 0.0,
         }
     }
 
-    fn push(&mut self, samples: &[f32], sink: &mut impl FnMut(&[f32])) {
-        self.taken += samples.len() as u64;
-        self.take(samples, u64::MAX, sink);
-    }
-
-    fn flush(&mut self, sink: &mut impl FnMut(&[f32])) {
-        let wanted = (self.taken as f64 * self.ratio).ceil() as u64;
-        while self.given < wanted {
-            self.take(&[0.0; CHUNK], wanted, sink);
-        }
-    }
-
-    /// Gives at most `wanted` samples since the stream began.
-    fn take(&mut self, mut samples: &[f32], wanted: u64, sink: &mut impl FnMut(&[f32])) {
+    fn push(&mut self, mut samples: &[f32], sink: &mut dyn FnMut(&[f32])) {
         while !samples.is_empty() {
             if self.filled + 1 == self.wave.len() {
                 let known = self.next.forget();
@@ -168,21 +185,20 @@ impl Sinc {
             self.wave[self.filled..][..now.len()].copy_from_slice(now);
             self.filled += now.len();
             samples = later;
-            self.give(wanted, sink);
+            self.give(sink);
         }
     }
 
     /// Gives what can be made of what is there.
-    fn give(&mut self, wanted: u64, sink: &mut impl FnMut(&[f32])) {
+    fn give(&mut self, sink: &mut dyn FnMut(&[f32])) {
         let mut made = CHUNK;
         while made == CHUNK {
             let mut output = [0.0; CHUNK];
             made = 0;
-            while made < CHUNK && self.given < wanted {
+            while made < CHUNK {
                 let Some(sample) = self.sample() else { break };
                 output[made] = sample;
                 made += 1;
-                self.given += 1;
                 self.next.advance(self.filters.nbr_sincs());
             }
             sink(&output[..made]);
@@ -242,19 +258,27 @@ impl Place {
     }
 }
 
-thread_local! {
-    /// Filters by ratio, the newest first.
-    static MADE: RefCell<Vec<(f64, Filters)>> = const { RefCell::new(Vec::new()) };
+#[derive(Clone, Copy, PartialEq)]
+struct Shape {
+    length: usize,
+    ratio: f64,
+    cutoff: f32,
+    phases: usize,
 }
 
-/// The filters of a ratio, which a thread makes once: those for 44.1 kHz are 160 of 882 taps.
-fn filters(ratio: f64, phases: usize) -> Filters {
+thread_local! {
+    /// Filters by their shape, the newest first.
+    static MADE: RefCell<Vec<(Shape, Filters)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Filters of a shape, which a thread makes once: those for 44.1 kHz are 320 of 448 taps.
+fn filters(shape: Shape) -> Filters {
     MADE.with_borrow_mut(|made| {
-        let known = made.iter().position(|(known, _)| *known == ratio);
+        let known = made.iter().position(|(known, _)| *known == shape);
         let newest = known.map(|known| made.remove(known)).unwrap_or_else(|| {
-            let length = (FILTER_LEN as f64 / ratio.min(1.0)).ceil() as usize;
+            let Shape { length, ratio, cutoff, phases } = shape;
             let window = WindowFunction::BlackmanHarris;
-            (ratio, Arc::new(make_interpolator(length, ratio, Some(CUTOFF), phases, window)))
+            (shape, Arc::new(make_interpolator(length, ratio, Some(cutoff), phases, window)))
         });
         let filters = newest.1.clone();
         made.truncate(KEPT - 1);
@@ -263,13 +287,14 @@ fn filters(ratio: f64, phases: usize) -> Filters {
     })
 }
 
-/// A rational ratio in lowest terms, if it takes few phases: the host's samples for each of so many of the model's.
-fn exact(host_rate: f64, model_rate: u32) -> Option<(usize, usize)> {
-    let host = (host_rate.fract() == 0.0).then_some(host_rate as u32)?;
-    let (mut a, mut b) = (host, model_rate);
+/// A rational ratio in lowest terms, if it takes few phases: how many samples of `from` each takes so many of `to`.
+fn exact(from: f64, to: f64) -> Option<(usize, usize)> {
+    let whole = |rate: f64| (rate.fract() == 0.0).then_some(rate as u32);
+    let (host, model) = (whole(from)?, whole(to)?);
+    let (mut a, mut b) = (host, model);
     while b != 0 {
         (a, b) = (b, a % b);
     }
-    let (host, phases) = ((host / a) as usize, (model_rate / a) as usize);
+    let (host, phases) = ((host / a) as usize, (model / a) as usize);
     (phases <= MAX_PHASES).then_some((host, phases))
 }
