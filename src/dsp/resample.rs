@@ -134,10 +134,9 @@ impl Resampler {
         let wanted = (self.taken as f64 * self.ratio).ceil() as u64;
         while self.given < wanted {
             through(&mut self.stages, &[0.0; CHUNK], &mut |ready| {
-                let left =
-                    usize::try_from(wanted - self.given).map_or(ready.len(), |left| left.min(ready.len()));
-                self.given += left as u64;
-                sink(&ready[..left]);
+                let ready = &ready[..ready.len().min((wanted - self.given) as usize)];
+                self.given += ready.len() as u64;
+                sink(ready);
             });
         }
     }
@@ -258,6 +257,7 @@ impl Place {
     }
 }
 
+/// What filters are made of.
 #[derive(Clone, Copy, PartialEq)]
 struct Shape {
     length: usize,
@@ -290,11 +290,11 @@ fn filters(shape: Shape) -> Filters {
 /// A rational ratio in lowest terms, if it takes few phases: how many samples of `from` each takes so many of `to`.
 fn exact(from: f64, to: f64) -> Option<(usize, usize)> {
     let whole = |rate: f64| (rate.fract() == 0.0).then_some(rate as u32);
-    let (host, model) = (whole(from)?, whole(to)?);
-    let (mut a, mut b) = (host, model);
+    let (from, to) = (whole(from)?, whole(to)?);
+    let (mut a, mut b) = (from, to);
     while b != 0 {
         (a, b) = (b, a % b);
     }
-    let (host, phases) = ((host / a) as usize, (model / a) as usize);
-    (phases <= MAX_PHASES).then_some((host, phases))
+    let (step, phases) = ((from / a) as usize, (to / a) as usize);
+    (phases <= MAX_PHASES).then_some((step, phases))
 }
