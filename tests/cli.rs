@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::speech_like;
+use common::{speech_in_rising_noise, speech_like};
 use serde_json::Value;
 
 fn bonafide(arguments: &[&str]) -> Output {
@@ -84,6 +84,43 @@ fn json_has_its_fields_and_the_exit_code_tells() {
     assert_eq!((code(&flag_all), stdout(&flag_all).contains("SPOOF")), (1, true));
     let high = if p < 0.985 { 0 } else { 1 };
     assert_eq!(code(&bonafide(&["scan", "--threshold", "0.99", text(&file)])), high);
+}
+
+/// The ends of short files are judged together; each keeps its own verdict, and its place.
+#[test]
+fn many_short_files_say_what_each_says_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    for i in 0..16_u32 {
+        let path = folder.path().join(format!("{i:02}.wav"));
+        match i {
+            6 => fs::write(path, "this is no sound").unwrap(),
+            _ => write_wav(&path, 16_000, &[speech_in_rising_noise(16_000, 1.0 + 0.1 * f64::from(i), i)]),
+        }
+    }
+    let scan = |path: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bonafide"));
+        // On one thread four of them are a group, whatever machine this is.
+        command.env("RAYON_NUM_THREADS", "1").args(["scan", "--json", "--timeline", text(path)]);
+        records(&command.output().unwrap())
+    };
+    let all = scan(folder.path());
+    assert_eq!(all.len(), 16);
+    for (i, found) in all.iter().enumerate() {
+        let path = folder.path().join(format!("{i:02}.wav"));
+        assert_eq!(found["path"], text(&path));
+        let [alone] = &scan(&path)[..] else { panic!("one line") };
+        for key in ["state", "problem", "duration_s", "speech_s", "sample_rate"] {
+            assert_eq!(found[key], alone[key], "{key} of {i}");
+        }
+        let windows = |record: &Value| -> Vec<f64> {
+            let timeline = record["timeline"].as_array().into_iter().flatten();
+            timeline.map(|window| window["p_spoof"].as_f64().unwrap()).collect()
+        };
+        let (found, alone) = (windows(found), windows(alone));
+        assert_eq!((found.len(), found.is_empty()), (alone.len(), i == 6), "windows of {i}");
+        let near = found.iter().zip(&alone).all(|(p, q)| (p - q).abs() < 1e-4);
+        assert!(near, "{i}: {found:?}, alone {alone:?}");
+    }
 }
 
 #[test]

@@ -289,6 +289,42 @@ fn a_model_that_fails_is_an_error_state_not_a_crash() {
     assert!(handle.status().error.unwrap().to_string().contains("misfit"));
 }
 
+/// Windows of several streams run together: rounding may differ, as it may between those of one.
+#[test]
+fn streams_that_end_together_say_what_each_says_alone() {
+    let model = default_model();
+    let pool = ScorerPool::open(&model, EngineChoice::Auto).unwrap();
+    let sounds = [
+        (16_000, speech_like(16_000, 4.0, 1)),
+        (48_000, speech_like(48_000, 0.8, 2)),
+        (16_000, vec![0.0; 40_000]),
+        (44_100, speech_like(44_100, 2.3, 3)),
+    ];
+    let mut together: Vec<Vec<WindowScore>> = vec![Vec::new(); sounds.len()];
+    let mut compared = 0;
+    let streams = sounds.iter().zip(&mut together).map(|((rate, sound), windows)| {
+        let mut stream = OfflineStream::new(&pool, StreamConfig::at(f64::from(*rate)), 0.5).unwrap();
+        stream.push(&[sound], |_| panic!("too little to be judged before its end")).unwrap();
+        (stream, |told: Result<Event, _>| match told.unwrap() {
+            Event::Window(window) => windows.push(window),
+            Event::Ended(_) => {}
+        })
+    });
+    OfflineStream::finish_together(streams.collect());
+    for ((rate, sound), together) in sounds.into_iter().zip(together) {
+        let alone = offline_by(&pool, f64::from(rate), &[sound]);
+        assert_eq!(together.len(), alone.len());
+        for (together, alone) in together.iter().zip(&alone) {
+            assert_eq!((together.start_s, together.end_s), (alone.start_s, alone.end_s));
+            let (a, b) = (together.scores.momentary, alone.scores.momentary);
+            assert_eq!(a.state, b.state);
+            assert!(a.state != State::Scored || (a.llr - b.llr).abs() < 1e-4, "{a:?}, alone {b:?}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 8, "{compared} windows");
+}
+
 #[test]
 fn loudest_channel_is_judged_as_if_alone() {
     let model = default_model();

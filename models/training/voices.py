@@ -101,6 +101,19 @@ def speak(folder, name, speaker, count, seed):
                "speaker": name, "split": "train"}
 
 
+def reason_against(program, speaker):
+    """Why a synthesiser can't be used, in words; None if it can."""
+    if not shutil.which(program):
+        return "is not installed"
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            speaker(f"{scratch}/a.wav", np.random.default_rng(0))
+            sf.info(f"{scratch}/a.wav")
+        except (subprocess.CalledProcessError, sf.SoundFileError):
+            return "does not speak (is a voice for it installed?)"
+    return None
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
@@ -114,10 +127,10 @@ def main():
         table = csv.DictReader(f)
         rows, columns = list(table), table.fieldnames
     for name, (program, speaker, share) in SYNTHESISERS.items():
-        if shutil.which(program):
-            rows += speak(folder, name, speaker, round(share * args.clips), args.seed)
+        if reason := reason_against(program, speaker):
+            print(f"{program} {reason}: no voices of {name}")
         else:
-            print(f"{program} is not installed: no voices of {name}")
+            rows += speak(folder, name, speaker, round(share * args.clips), args.seed)
     with open(args.work / "manifest.csv", "w", newline="") as f:
         out = csv.DictWriter(f, columns, restval="")
         out.writeheader()

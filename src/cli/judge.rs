@@ -6,13 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::bounded;
 
-use super::audio_log::file_id;
-use super::decode::Audio;
+use super::reading::Reading;
 use super::sound::Sound;
 use crate::dsp::ChannelChoice;
 use crate::engine::{Event, OfflineStream, ScorerPool, StreamConfig, WindowScore};
-use crate::evidence::{AudioDigest, FileId, Span, WholeAudio};
+use crate::evidence::{FileId, Span, WholeAudio};
 use crate::rt::Scores;
+
+/// Files whose last windows are judged together, at most: they are kept meanwhile.
+const TOGETHER: usize = 16;
+
+/// Groups of such files for each thread, at least, so that all have work up to the end.
+const GROUPS: usize = 4;
 
 /// How files are judged.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +70,17 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Notes what came of a stream.
+    pub fn take(&mut self, event: Event) {
+        match event {
+            Event::Window(window) => {
+                self.scores = window.scores;
+                self.windows.push(window);
+            }
+            Event::Ended(scores) => self.scores = scores,
+        }
+    }
+
     /// Seconds of speech, each counted once.
     pub fn speech_s(&self) -> f64 {
         let mut end = 0.0;
@@ -86,85 +102,7 @@ pub fn judge_file(
     settings: Settings,
     progress: impl Fn(f64, Option<f64>),
 ) -> Judgement {
-    let mut judgement = Judgement::default();
-    let outcome = read(path, pool, settings, &mut judgement, progress);
-    if let Err(problem) = outcome {
-        judgement.problem = Some(problem);
-    }
-    judgement
-}
-
-fn read(
-    path: &Path,
-    pool: &ScorerPool,
-    settings: Settings,
-    judgement: &mut Judgement,
-    progress: impl Fn(f64, Option<f64>),
-) -> Result<(), String> {
-    // What can't be opened is told by what follows.
-    judgement.file = settings.digests.then(|| file_id(path).ok()).flatten();
-    let mut audio = Audio::open(path).map_err(|error| error.to_string())?;
-    let rate = f64::from(audio.rate);
-    (judgement.rate, judgement.channels) = (audio.rate, audio.channels);
-    let total_s = audio.samples.map(|samples| samples as f64 / rate);
-    let config = StreamConfig { channel: settings.channel, ..StreamConfig::at(rate) };
-    let mut stream = OfflineStream::new(pool, config, settings.hop_s).map_err(|error| error.to_string())?;
-    let mut digest = settings.digests.then(AudioDigest::new);
-    let mut spans = Vec::new();
-    let mut problem = None;
-    loop {
-        match audio.next_block() {
-            Ok(Some(block)) => {
-                judgement.duration_s += block[0].len() as f64 / rate;
-                if let Some(digest) = &mut digest {
-                    digest.push(block);
-                }
-                let pushed = stream.push(block, |event| {
-                    cover(&mut digest, &mut spans, &event, rate);
-                    take(judgement, event);
-                });
-                pushed.map_err(|error| error.to_string())?;
-            }
-            Ok(None) => break,
-            // What was read so far is judged; the problem is told.
-            Err(error) => {
-                problem = Some(format!("{error} (from {:.1} s on)", judgement.duration_s));
-                break;
-            }
-        }
-        audio.consume();
-        progress(judgement.duration_s, total_s);
-    }
-    let finished = stream.finish(|event| {
-        cover(&mut digest, &mut spans, &event, rate);
-        take(judgement, event);
-    });
-    judgement.trail = digest.map(|mut digest| {
-        let (rest, whole) = (digest.span(u64::MAX), digest.whole());
-        Trail { spans, rest, whole }
-    });
-    finished.map_err(|error| error.to_string())?;
-    if audio.damaged > 0 {
-        problem.get_or_insert_with(|| format!("{} damaged packets were left out", audio.damaged));
-    }
-    problem.map_or(Ok(()), Err)
-}
-
-/// Notes the stretch that a window brought.
-fn cover(digest: &mut Option<AudioDigest>, spans: &mut Vec<Span>, event: &Event, rate: f64) {
-    if let (Some(digest), Event::Window(window)) = (digest, event) {
-        spans.push(digest.span((window.end_s * rate).round() as u64));
-    }
-}
-
-fn take(judgement: &mut Judgement, event: Event) {
-    match event {
-        Event::Window(window) => {
-            judgement.scores = window.scores;
-            judgement.windows.push(window);
-        }
-        Event::Ended(scores) => judgement.scores = scores,
-    }
+    Reading::of(path, pool, settings, progress).finish()
 }
 
 /// Judges sound in memory; the same as its file.
@@ -193,9 +131,9 @@ fn hear(
 ) -> Result<(), String> {
     let config = StreamConfig { channel: settings.channel, ..StreamConfig::at(f64::from(sound.rate)) };
     let mut stream = OfflineStream::new(pool, config, settings.hop_s).map_err(|error| error.to_string())?;
-    let pushed = stream.push(&sound.channels, |event| take(judgement, event));
+    let pushed = stream.push(&sound.channels, |event| judgement.take(event));
     pushed.map_err(|error| error.to_string())?;
-    stream.finish(|event| take(judgement, event)).map_err(|error| error.to_string())
+    stream.finish(|event| judgement.take(event)).map_err(|error| error.to_string())
 }
 
 /// Judges files on as many threads as there are cores; `sink` gets them in the order of `paths`.
@@ -203,9 +141,16 @@ pub fn judge_files(
     paths: &[PathBuf],
     pool: &ScorerPool,
     settings: Settings,
-    sink: impl FnMut(usize, Judgement),
+    mut sink: impl FnMut(usize, Judgement),
 ) {
-    in_order(paths, |path| judge_file(path, pool, settings, |_, _| {}), sink);
+    let most = pool.at_once().clamp(1, TOGETHER);
+    let together = (paths.len() / rayon::current_num_threads() / GROUPS).clamp(1, most);
+    let groups: Vec<_> = paths.chunks(together).collect();
+    let read = |path: &PathBuf| Reading::of(path, pool, settings, |_, _| {});
+    let judge = |group: &&[PathBuf]| Reading::finish_together(group.iter().map(read).collect());
+    in_order(&groups, judge, |i, judgements| {
+        (i * together..).zip(judgements).for_each(|(i, judgement)| sink(i, judgement));
+    });
 }
 
 /// Works on `items` on as many threads as there are cores; `sink` gets what comes out in their order.

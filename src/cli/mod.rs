@@ -16,6 +16,7 @@ mod model;
 mod model_info;
 mod options;
 mod probe;
+mod reading;
 mod record;
 mod report;
 mod scan;

@@ -6,11 +6,13 @@
 mod comodulation;
 mod downmix;
 mod front_end;
+mod halve;
 mod log_mel;
 mod mel;
 mod novelty;
 mod resample;
 mod residual;
+mod sinc;
 mod stft;
 
 pub use downmix::{ChannelChoice, Downmix, MAX_CHANNELS, MAX_SAMPLE};

@@ -63,6 +63,11 @@ impl ScorerPool {
         self.spoken.lock().note.clone()
     }
 
+    /// Windows that are best judged together.
+    pub fn at_once(&self) -> usize {
+        self.at_once
+    }
+
     /// The model that is run.
     pub fn model(&self) -> &Arc<Model> {
         &self.model
@@ -87,9 +92,11 @@ impl ScorerPool {
             self.idle.0.send(scorer).map_err(|error| gone(error.to_string()))?;
             llrs
         };
-        match score() {
-            Ok(llrs) => llrs.into_iter().map(Ok).collect(),
-            Err(error) => windows.iter().map(|_| Err(error.clone())).collect(),
+        match (score(), windows) {
+            (Ok(llrs), _) => llrs.into_iter().map(Ok).collect(),
+            (Err(error), [_]) => vec![Err(error)],
+            // One of them may have spoilt it for all.
+            (Err(_), _) => windows.chunks(1).flat_map(|alone| self.score_together(alone)).collect(),
         }
     }
 }
@@ -139,21 +146,60 @@ impl<'a> OfflineStream<'a> {
     ///
     /// # Errors
     /// As [`push`](Self::push).
-    pub fn finish(mut self, mut sink: impl FnMut(Event)) -> Result<(), ModelError> {
+    pub fn finish(self, mut sink: impl FnMut(Event)) -> Result<(), ModelError> {
+        let mut outcome = Ok(());
+        Self::finish_together(vec![(self, |told: Result<Event, ModelError>| match told {
+            Ok(event) => sink(event),
+            Err(error) => outcome = Err(error),
+        })]);
+        outcome
+    }
+
+    /// Ends streams of one pool, each as [`finish`](Self::finish) does; but what is left of all is judged together. Each
+    /// one's sink gets what came of it, an error last.
+    pub fn finish_together(mut streams: Vec<(Self, impl FnMut(Result<Event, ModelError>))>) {
+        let Some(pool) = streams.first().map(|(stream, _)| stream.pool) else { return };
+        let left: Vec<_> = streams.iter_mut().map(|(stream, _)| stream.end()).collect();
+        let counts: Vec<_> = left.iter().map(Vec::len).collect();
+        let windows: Vec<_> = left.into_iter().flatten().collect();
+        let mut llrs = pool.score(&windows);
+        let mut windows = windows.as_slice();
+        for ((stream, sink), count) in streams.iter_mut().zip(counts) {
+            let (mine, others) = windows.split_at(count);
+            windows = others;
+            match stream.record(mine, llrs.drain(..count), &mut |event| sink(Ok(event))) {
+                Ok(()) => stream.worker.take_end().into_iter().for_each(|end| sink(Ok(end))),
+                Err(error) => sink(Err(error)),
+            }
+        }
+    }
+
+    /// The windows that are left at the stream's end.
+    fn end(&mut self) -> Vec<(Window, bool)> {
         while !self.processor.finish() {
             self.worker.collect();
         }
         self.worker.collect();
-        self.judge(&mut sink)?;
-        if let Some(end) = self.worker.take_end() {
-            sink(end);
-        }
-        Ok(())
+        self.windows()
+    }
+
+    fn windows(&mut self) -> Vec<(Window, bool)> {
+        std::iter::from_fn(|| self.worker.next_window()).collect()
     }
 
     fn judge(&mut self, sink: &mut impl FnMut(Event)) -> Result<(), ModelError> {
-        let windows: Vec<_> = std::iter::from_fn(|| self.worker.next_window()).collect();
-        for ((window, _), llr) in windows.iter().zip(self.pool.score(&windows)) {
+        let windows = self.windows();
+        let llrs = self.pool.score(&windows);
+        self.record(&windows, llrs, sink)
+    }
+
+    fn record(
+        &mut self,
+        windows: &[(Window, bool)],
+        llrs: impl IntoIterator<Item = Option<Result<f32, ModelError>>>,
+        sink: &mut impl FnMut(Event),
+    ) -> Result<(), ModelError> {
+        for ((window, _), llr) in windows.iter().zip(llrs) {
             if let Some(Err(error)) = llr {
                 return Err(error);
             }
