@@ -53,12 +53,17 @@ impl ImageBuilder {
         let width = window.len() / height;
         let references = self.references(window, height);
         let range = self.spec.range_db;
+        // Frame by frame first, where the values lie beside each other.
+        let mut frames = window.to_vec();
+        for frame in frames.chunks_exact_mut(height) {
+            for (x, reference) in frame.iter_mut().zip(&references) {
+                *x = (*x - reference).clamp(-range, 0.0) / range + 1.0;
+            }
+        }
         let mut pixels = Vec::with_capacity(window.len());
         for row in 0..height {
             let band = if self.spec.low_at_bottom { height - 1 - row } else { row };
-            let row = (0..width).map(|frame| window[frame * height + band]);
-            let reference = references[band];
-            pixels.extend(row.map(|db| (db - reference).clamp(-range, 0.0) / range + 1.0));
+            pixels.extend((0..width).map(|frame| frames[frame * height + band]));
         }
         Plane { height, width, pixels }
     }

@@ -1,9 +1,8 @@
 //! A rate to half of it, streaming.
 
+use multiversion::multiversion;
 use rubato::sinc_interpolator::SincInterpolator;
-use wide::f32x8;
 
-use super::LANES;
 use super::sinc::{Filters, Shape, filters};
 
 /// Samples of either kind that are taken, beyond those that are still needed, before these move to the front.
@@ -16,7 +15,7 @@ const CHUNK: usize = 64;
 ///
 /// Its cutoff is half of the band, so every second of its taps is 0, but for the one in the centre (Vaidyanathan and Nguyen,
 /// IEEE Trans. Circuits and Systems 1987): output sample `n` is made of the even sample `n` and the odd ones around it.
-/// Eight are made at once, each with its own sum, so that no bit depends on how many are there.
+/// Each has its own sum, in the order of the taps, so that no bit depends on how many are made at once.
 pub(super) struct Halver {
     centre: f32,
     /// What the odd samples on either side of the centre count, the nearest first.
@@ -36,7 +35,7 @@ impl Halver {
         let filter = half_band(length);
         let (_, half) = filter.get_sincs()[0].split_at(filter.nbr_points() / 2);
         let taps: Vec<_> = half.iter().skip(1).step_by(2).copied().collect();
-        let wave = vec![0.0; 2 * taps.len() + ROOM + LANES];
+        let wave = vec![0.0; 2 * taps.len() + ROOM];
         Self { centre: half[0], even: wave.clone(), odd: wave, filled: 2 * taps.len(), next: 0, taps }
     }
 
@@ -51,7 +50,7 @@ impl Halver {
     /// Takes samples; calls `sink` with what can be made of all that are there: half as many. Real-time safe.
     pub fn push(&mut self, mut samples: &[f32], sink: &mut dyn FnMut(&[f32])) {
         while !samples.is_empty() {
-            let room = 2 * (self.odd.len() - LANES) - self.filled;
+            let room = 2 * self.odd.len() - self.filled;
             let (now, later) = samples.split_at(samples.len().min(room));
             self.take(now);
             samples = later;
@@ -81,25 +80,27 @@ impl Halver {
         while self.next < end {
             let count = (end - self.next).min(CHUNK);
             let mut output = [0.0; CHUNK];
-            for (place, out) in output[..count].chunks_mut(LANES).enumerate() {
-                out.copy_from_slice(&self.outputs(self.next + place * LANES)[..out.len()]);
-            }
+            self.filter(&mut output[..count]);
             self.next += count;
             sink(&output[..count]);
         }
     }
 
-    /// The output whose first odd sample is `first`, and those behind it, as far as all that they are made of is there.
-    fn outputs(&self, first: usize) -> [f32; LANES] {
-        let at = |wave: &[f32], place: usize| {
-            f32x8::from(wave[place..].first_chunk().copied().unwrap_or_default())
-        };
-        let centre = first + self.taps.len();
-        let mut sums = at(&self.even, centre) * self.centre;
+    /// The next outputs, a tap after the other of all of them: as many at once as the processor can.
+    fn filter(&self, output: &mut [f32]) {
+        let centre = self.next + self.taps.len();
+        output.iter_mut().zip(&self.even[centre..]).for_each(|(out, x)| *out = x * self.centre);
         for (away, tap) in self.taps.iter().enumerate() {
-            sums += (at(&self.odd, centre - 1 - away) + at(&self.odd, centre + away)) * *tap;
+            add(output, *tap, &self.odd[centre - 1 - away..], &self.odd[centre + away..]);
         }
-        sums.to_array()
+    }
+}
+
+/// Adds `tap` times the sum of two samples to each output. No bit depends on what is done at once.
+#[multiversion(targets("x86_64+avx+avx2"))]
+fn add(output: &mut [f32], tap: f32, before: &[f32], after: &[f32]) {
+    for ((out, x), y) in output.iter_mut().zip(before).zip(after) {
+        *out += (x + y) * tap;
     }
 }
 

@@ -180,8 +180,12 @@ impl WindowAssembler {
         let new = end.saturating_sub(self.covered.max(start)) as usize;
         let speech = self.gate.speech(&self.levels[from..to], new);
         self.covered = end;
-        let bands = self.bands.range(from * self.n_bands..to * self.n_bands);
-        let bands = bands.copied().cycle().take(self.frames * self.n_bands).collect();
+        let whole = self.frames * self.n_bands;
+        let mut bands = Vec::with_capacity(whole);
+        bands.extend(self.bands.range(from * self.n_bands..to * self.n_bands));
+        while bands.len() < whole {
+            bands.extend_from_within(..bands.len().min(whole - bands.len()));
+        }
         Window {
             bands,
             speech,
