@@ -208,3 +208,44 @@ impl<'a> OfflineStream<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::{Detector, Speech};
+    use crate::rt::FrameTag;
+
+    /// Can't run an input that ends in nothing.
+    struct Choosy;
+
+    impl Detector for Choosy {
+        fn logits(&mut self, input: &[f32]) -> Result<[f32; 2], ModelError> {
+            match input.last() {
+                Some(x) if *x > 0.0 => Ok([0.0, 1.0]),
+                _ => Err(ModelError::new("choosy", "can't", "")),
+            }
+        }
+
+        fn engine(&self) -> &str {
+            "choosy"
+        }
+    }
+
+    #[test]
+    fn a_window_that_can_not_be_run_does_not_spoil_those_beside_it() {
+        let model = Model::embedded().unwrap();
+        let scorer = Scorer::of(model.clone(), Box::new(Choosy));
+        let spoken = Mutex::new(Spoken::of(&scorer));
+        let idle = bounded(1);
+        idle.0.send(scorer).unwrap();
+        let pool = ScorerPool { idle, at_once: 4, batch: BATCH, spoken, model };
+        let size = pool.model.manifest.window.frames * pool.model.manifest.front_end.n_bands();
+        let windows = [0.0, -80.0, 0.0, 0.0, 0.0].map(|db| {
+            let speech = Speech { total_s: 2.0, new_s: 2.0 };
+            let bands = vec![db; size];
+            (Window { bands, speech, tag: FrameTag::default(), end: 0, timecode_s: None }, true)
+        });
+        let found: Vec<_> = pool.score(&windows).into_iter().map(|llr| llr.map(|llr| llr.is_ok())).collect();
+        assert_eq!(found, [Some(true), Some(false), Some(true), Some(true), Some(true)]);
+    }
+}

@@ -181,11 +181,12 @@ impl WindowAssembler {
         let speech = self.gate.speech(&self.levels[from..to], new);
         self.covered = end;
         let whole = self.frames * self.n_bands;
-        let mut bands = Vec::with_capacity(whole);
-        bands.extend(self.bands.range(from * self.n_bands..to * self.n_bands));
-        while bands.len() < whole {
-            bands.extend_from_within(..bands.len().min(whole - bands.len()));
-        }
+        let bands = self.bands.range(from * self.n_bands..to * self.n_bands);
+        // Nearly all are whole, and such are copied at once.
+        let bands: Vec<f32> = match bands.len() == whole {
+            true => bands.copied().collect(),
+            false => bands.copied().cycle().take(whole).collect(),
+        };
         Window {
             bands,
             speech,
