@@ -129,6 +129,11 @@ def origin(row):
     return row["generator"] if row["label"] == "fake" else "bona fide of " + row["source_repo"]
 
 
+def fault(path):
+    """What resynthesise.py did to a copy, by its path: the copy's generator."""
+    return path.split("/")[0]
+
+
 class Sampler:
     """Balanced random windows: half real, half fake.  A share `same_source` of the pairs takes
     both from one source, so that its sound says nothing; the others are drawn by the square root

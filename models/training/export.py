@@ -230,6 +230,7 @@ def to_onnx(committee):
     def centred(name):
         return g.node("Sub", bank(name), g.over("ReduceMean", bank(name), [3], 1))
 
+    @functools.cache  # once, however many votes it has
     def judged(member):
         if isinstance(member, models.Statistics):
             return g.statistics(bank(member.bank), member)
@@ -260,15 +261,14 @@ def session(path):
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--work", type=Path, required=True)
-    p.add_argument("--name", required=True, nargs="+", help="a run, or several: a committee")
+    p.add_argument("--name", required=True, nargs="+", help="a run, or several: a committee, whose members have a vote each time they are named")
     p.add_argument("--features", default="features")
     p.add_argument("--output", type=Path, required=True)
     p.add_argument("--weights", default="final.pt", choices=["final.pt", "best.pt"])
     args = p.parse_args()
     torch.set_num_threads(1)
-    runs = [args.work / "runs" / name for name in args.name]
-    members = [train.load(run, "cpu", args.weights) for run in runs]
-    net = models.Committee(members, data.BANKS).eval()
+    members = {name: train.load(args.work / "runs" / name, "cpu", args.weights) for name in args.name}
+    net = models.Committee([members[name] for name in args.name], data.BANKS).eval()
     onnx.save(to_onnx(net), args.output)
     run = session(args.output)
 

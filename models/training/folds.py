@@ -3,8 +3,8 @@
     python train.py --work WORK --name h1 --bank mel --seed 11 --hold-out        # and h2, h3, ...
     python folds.py --work WORK --name h1 h2 h3
 
-The runs must have left the folds out (`--hold-out`).  Prints, for each, equal error rate per window /
-per file and area under the curve per window / per file, in percent.
+The runs must have left the folds out (`--hold-out`); one that is named twice has two votes.  Prints, for each, equal
+error rate per window / per file and area under the curve per window / per file, in percent.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main():
             sets = train.evaluation_sets(rows, clean, degraded, copies, True)
             for name, net in mine.items():
                 scores[name] = {key: train.scores(net, db, "cpu") for key, (db, *_) in sets.items()}
-    scores["committee"] = {key: np.mean([scores[name][key] for name in runs], 0) for key in sets}
+    scores["committee"] = {key: np.mean([scores[name][key] for name in args.name], 0) for key in sets}
     for name, found in scores.items():
         print(name)
         for key, (_, *rest) in sets.items():

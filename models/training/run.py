@@ -24,14 +24,16 @@ STEPS = """
 python synthetic.py {corpus}                                                                # small
 python voices.py --corpus {corpus} --work {work} --clips {clips}
 python augment.py --corpus {corpus} --work {work} --copies {copies}
+python resynthesise.py --corpus {corpus} --work {work}
 bonafide features {work}/manifest.csv --root {corpus} --model {models}/training/features.toml --out {work}/features/clean
 bonafide features {work}/aug/list.csv --root {work}/aug --model {models}/training/features.toml --out {work}/features/degraded
+bonafide features {work}/resynth/list.csv --root {work}/resynth --model {models}/training/features.toml --out {work}/features/resynth
 bonafide features {work}/noise/list.csv --root {work}/noise --model {models}/training/features.toml --out {work}/features/noise
 bonafide features {work}/host/list.csv --root {work}/host --model {models}/training/features.toml --out {work}/features/host
 python train.py --work {work} --name delay --seed 72 --steps {steps} --evaluate-every {every} {delay}
 python train.py --work {work} --name small-linear --bank linear --model mini --noisy 0.5 --seed 22 --steps {steps} --evaluate-every {every}
 python train_statistics.py --work {work} --name statistics --steps {layer}
-python export.py --work {work} --name small-linear statistics delay --output {work}/bonafide-small.onnx
+python export.py --work {work} --name small-linear statistics statistics delay --output {work}/bonafide-small.onnx
 bonafide eval --model {work}/bonafide-small.toml --split dev {corpus}/manifest.csv --scores {work}/scores.csv
 python train.py --work {work} --name mel-1 --bank mel --seed 11 --steps {every} --evaluate-every {every}    # small
 python train.py --work {work} --name mel-2 --bank mel --seed 12 --steps {every} --evaluate-every {every}    # small

@@ -2,12 +2,12 @@
 
     python train_statistics.py --work WORK --name statistics
 
-Measures every window of the training clips and of some degraded copies once, then trains layers of neurons, each
-begun elsewhere, on windows drawn at random: some on clean ones alone, some on as many degraded ones, and one that
-tells the clean ones from the degraded.  They become one layer.  A layer that tells fakes learns to name their
-generators and the sources of bona fide clips too (data.origin), which keeps it from leaning on a few of them.  Reads
-WORK/features and writes WORK/runs/<name>/final.pt, as train.py does.  With --hold-out the harder folds of data.py are
-left out (folds.py).
+Measures every window of the training clips, of their resynthesised copies and of some degraded ones once, then trains
+layers of neurons, each begun elsewhere, on windows drawn at random: some on clean ones alone, some on as many degraded
+ones, and one that tells the clean ones from the degraded.  They become one layer.  A layer that tells fakes learns to
+name their generators (data.fault where resynthesise.py made them) and the sources of bona fide clips too (data.origin),
+which keeps it from leaning on a few of them.  Reads WORK/features and writes WORK/runs/<name>/final.pt, as train.py
+does.  With --hold-out the harder folds of data.py are left out (folds.py).
 """
 
 import argparse
@@ -37,6 +37,7 @@ def arguments():
     p.add_argument("--rate", type=float, default=1e-3)
     p.add_argument("--decay", type=float, default=0.01)
     p.add_argument("--named", type=float, default=3.0, help="weight of naming where a clip comes from")
+    p.add_argument("--forged", type=float, default=0.15, help="share of resynthesised windows among clean ones")
     p.add_argument("--copies", type=int, default=5, help="degraded copies that are used, the last ones")
     p.add_argument("--hold-out", action="store_true", help="leave the harder folds out")
     p.add_argument("--seed", type=int, default=1)
@@ -98,19 +99,25 @@ def main():
     rows = [r for r in data.read_manifest(args.work) if r["split"] == "train"]
     if args.hold_out:
         rows = data.without_folds(rows)
-    clean, degraded = (data.Features(args.work / args.features / kind, "fine") for kind in ("clean", "degraded"))
+    clean, degraded, resynth = (data.Features(args.work / args.features / kind, "fine")
+                                for kind in ("clean", "degraded", "resynth"))
     copies = train.read_copies(args.work, degraded)
-    origins = sorted({data.origin(r) for r in rows})
+    origins = sorted({data.origin(r) for r in rows} | {data.fault(path) for path in resynth.index})
     clips = [(r["path"], int(r["label"] == "fake"), origins.index(data.origin(r))) for r in rows]
     coded = [(copy, *labels) for path, *labels in clips for copy in copies[path][-args.copies:]]
+    forgeries = train.read_copies(args.work, resynth, "resynth")
+    faulty = [(copy, 1, origins.index(data.fault(copy))) for path, *_ in clips for copy in forgeries.get(path, [])]
     x, y = measured(clean, clips)
     mean, scale, far = x.mean(0), x.std(0), models.Statistics.FAR
 
     def normalised(x):
         return x.sub_(mean).div_(scale).clamp_(-far, far)
 
-    known, (other, labels) = normalised(x), measured(degraded, coded)
-    other = normalised(other)
+    def pool(share, x, y):
+        return share, normalised(x), y
+
+    known = pool(1 - args.forged, x, y)
+    forged, other = pool(args.forged, *measured(resynth, faulty)), pool(0.5, *measured(degraded, coded))
 
     def verdict(logits, y):
         real_or_fake, origin = logits.split([VERDICT, len(origins)], 1)
@@ -127,10 +134,11 @@ def main():
             found.append(fitted(layer(width, outputs), pools, loss_of, args, seed))
         return found
 
-    both = [(0.5, known, y), (0.5, other, labels)]
-    which = [(0.5, known, torch.zeros(len(known))), (0.5, other, torch.ones(len(other)))]
+    alone = [known, forged]
+    both = [(share / 2, x, y) for share, x, y in alone] + [other]
+    which = [(share, x, torch.full((len(x),), float(degraded))) for (share, x, _), degraded in zip(both, (0, 0, 1))]
     outputs = VERDICT + len(origins)
-    net = joined([(layers(args.layers, args.width, outputs, [(1.0, known, y)], verdict, args.seed), VERDICT),
+    net = joined([(layers(args.layers, args.width, outputs, alone, verdict, args.seed), VERDICT),
                   (layers(args.layers, args.width, outputs, both, verdict, args.seed + args.layers), VERDICT),
                   (layers(1, args.gate, 1, which, gate, args.seed + 2 * args.layers), 1)], mean, scale)
     run = args.work / "runs" / args.name
