@@ -261,7 +261,7 @@ def session(path):
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--work", type=Path, required=True)
-    p.add_argument("--name", required=True, nargs="+", help="a run, or several: a committee, whose members have a vote each time they are named")
+    p.add_argument("--name", required=True, nargs="+", help="a run, or several: a committee, one vote a name")
     p.add_argument("--features", default="features")
     p.add_argument("--output", type=Path, required=True)
     p.add_argument("--weights", default="final.pt", choices=["final.pt", "best.pt"])

@@ -10,7 +10,8 @@ A network that compares people with other people's fakes can learn rooms, microp
 draws one of KINDS, a fault such as a vocoder or a voice conversion makes, of random size, and is then blended with the
 clip it came from: whole, in a band, in patches of time and frequency, or in part.  What is left of the person is still
 there, and so is the room; what remains to be learned is the fault.  The idea is that of self-blended images (Shiohara
-and Yamasaki, CVPR 2022), which did for faces what many vocoders' copies do for voices (Wang and Yamagishi, ICASSP 2023).
+and Yamasaki, CVPR 2022), which did for faces what copies by many vocoders do for voices (Wang and Yamagishi, ICASSP
+2023).
 """
 
 import argparse

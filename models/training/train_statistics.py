@@ -32,6 +32,7 @@ def arguments():
     p.add_argument("--layers", type=int, default=2, help="of each kind")
     p.add_argument("--width", type=int, default=128, help="neurons a layer")
     p.add_argument("--gate", type=int, default=64, help="neurons of the layer that tells clean from degraded")
+    p.add_argument("--doubt", type=float, default=3.0, help="nats that a window must look degraded by")
     p.add_argument("--steps", type=int, default=500, help="a layer")
     p.add_argument("--batch", type=int, default=256)
     p.add_argument("--rate", type=float, default=1e-3)
@@ -141,6 +142,8 @@ def main():
     net = joined([(layers(args.layers, args.width, outputs, alone, verdict, args.seed), VERDICT),
                   (layers(args.layers, args.width, outputs, both, verdict, args.seed + args.layers), VERDICT),
                   (layers(1, args.gate, 1, which, gate, args.seed + 2 * args.layers), 1)], mean, scale)
+    with torch.no_grad():
+        net.answers.bias[-1] -= args.doubt  # the gate's answer
     run = args.work / "runs" / args.name
     run.mkdir(parents=True, exist_ok=True)
     torch.save({"model": f"statistics-{net.hidden.out_features}", "bank": "fine", "hold_out": args.hold_out,
