@@ -27,6 +27,8 @@ import soxr
 from scipy.signal import fftconvolve
 from tqdm import tqdm
 
+from data import read_manifest
+
 RATE = 16000
 HOSTS = (44100, 48000)  # Hz
 GENERATED = 60  # stretches of noise and of music in WORK/noise, 10 s each
@@ -247,8 +249,7 @@ def main():
     parser.add_argument("--copies", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    with open(args.work / "manifest.csv", newline="") as f:
-        manifest = list(csv.DictReader(f))
+    manifest = read_manifest(args.work)
     clips = [row["path"] for row in manifest if row["split"] == "train"]
     with open(args.corpus / "augment/manifest.csv", newline="") as f:
         extra = list(csv.DictReader(f))

@@ -15,7 +15,6 @@ and Yamasaki, CVPR 2022), which did for faces what copies by many vocoders do fo
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 import librosa
@@ -26,6 +25,7 @@ from scipy.signal import butter, lfilter, medfilt, sosfilt
 from tqdm import tqdm
 
 from augment import RATE, read, rms, write_list
+from data import read_manifest
 
 FRAMES = ((400, 80), (400, 100), (512, 128), (512, 64), (800, 160), (800, 200), (1024, 256), (1024, 128))  # n_fft, hop
 
@@ -203,8 +203,7 @@ def main():
     parser.add_argument("--copies", type=int, default=2, help="of each bona fide clip")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    with open(args.work / "manifest.csv", newline="") as f:
-        clips = [r["path"] for r in csv.DictReader(f) if r["split"] == "train" and r["label"] != "fake"]
+    clips = [r["path"] for r in read_manifest(args.work) if r["split"] == "train" and r["label"] != "fake"]
     out, rows = args.work / "resynth", []
     for kind in KINDS:
         (out / kind).mkdir(parents=True, exist_ok=True)
