@@ -108,17 +108,16 @@ class Graph:
     def linear(self, x, layer):
         return self.node("Gemm", x, self.constant(layer.weight), self.constant(layer.bias), transB=1)
 
-    def head(self, x, head):
+    def pooled(self, x, head):
+        """models.Head.pool."""
         rows = self.conv(x, head.mix)
         mean = self.over("ReduceMean", rows, [3], 1)
         apart = self.node("Sub", rows, mean)
         variance = self.over("ReduceMean", self.node("Mul", apart, apart), [3])
         small = self.constant(np.float32(1e-4))
         deviation = self.node("Sqrt", self.node("Add", variance, small))
-        pooled = self.node("Concat", self.over("ReduceMean", x, [2, 3]),
-                           self.over("ReduceMax", x, [2, 3]), self.node("Flatten", mean),
-                           self.node("Flatten", deviation), axis=1)
-        return self.linear(pooled, head.verdict)
+        return self.node("Concat", self.over("ReduceMean", x, [2, 3]), self.over("ReduceMax", x, [2, 3]),
+                         self.node("Flatten", mean), self.node("Flatten", deviation), axis=1)
 
     def slope(self, x):
         """Of [N, 1, rows, T]: half of what lies between the frames before and after."""
@@ -156,7 +155,7 @@ class Graph:
         loud = self.node("Cast", self.node("Less", below, far), to=TensorProto.FLOAT)
         return levels, measures, self.node("Transpose", loud, perm=[0, 1, 3, 2])
 
-    def measured(self, x, net):
+    def statistics(self, x, net):
         """models.Statistics.measure."""
         levels, measures, loud = self.image_parts(x)
         # A slope loses a frame at each end.
@@ -170,8 +169,9 @@ class Graph:
         low = self.modulation(self.part(cepstra, 0, net.MOVING), net)
         return self.node("Concat", *(self.node("Flatten", y) for y in found), low, axis=1)
 
-    def statistics(self, x, net):
-        x = self.node("Sub", self.measured(x, net), self.constant(net.mean))
+    def judge(self, x, net):
+        """models.Judged.judge."""
+        x = self.node("Sub", x, self.constant(net.mean))
         x = self.node("Mul", x, self.constant(1 / net.scale))
         far = np.float32(net.FAR)
         x = self.node("Clip", x, self.constant(-far), self.constant(far))
@@ -181,7 +181,7 @@ class Graph:
         return self.node("Add", clean, self.node("Mul", apart, self.node("Sigmoid", gate)))
 
     def delay(self, x, net):
-        """models.TimeDelay."""
+        """models.TimeDelay.measure."""
         _, measures, loud = self.image_parts(x)
         loud = self.part(loud, 0, 1, 3)
         conv, norm, _ = net.frame
@@ -195,15 +195,15 @@ class Graph:
         for conv, norm, _ in net.delays:
             x = self.node("Add", x, self.node("Relu", self.conv(x, conv, norm)))
         pooled += self.moments(self.turned(x), loud)
-        return self.linear(self.node("Concat", *(self.node("Flatten", y) for y in pooled), axis=1), net.verdict)
+        return self.node("Concat", *(self.node("Flatten", y) for y in pooled), axis=1)
 
     @functools.cache  # once for all that look at it
     def turned(self, x):
         """Rows as channels, or back."""
         return self.node("Transpose", x, perm=[0, 2, 1, 3])
 
-    def network(self, centred, net):
-        x = centred
+    def convolutions(self, x, net):
+        """models.ResNet.measure or models.ConvNeXt.measure, of a centred image."""
         if isinstance(net, models.ResNet):
             conv, norm, _ = net.stem
             x = self.node("Relu", self.conv(x, conv, norm))
@@ -212,7 +212,7 @@ class Graph:
                 x = self.layer(x, layer)
         for layer in net.stages:
             x = self.layer(x, layer)
-        return self.head(x, net.head)
+        return self.pooled(x, net.head)
 
 
 def to_onnx(committee):
@@ -230,15 +230,21 @@ def to_onnx(committee):
     def centred(name):
         return g.node("Sub", bank(name), g.over("ReduceMean", bank(name), [3], 1))
 
-    @functools.cache  # once, however many votes it has
-    def judged(member):
-        if isinstance(member, models.Statistics):
-            return g.statistics(bank(member.bank), member)
-        if isinstance(member, models.TimeDelay):
-            return g.delay(bank(member.bank), member)
-        return g.network(centred(member.bank), member)
+    def measured(net, name):
+        if isinstance(net, models.Statistics):
+            return g.statistics(bank(name), net)
+        if isinstance(net, models.TimeDelay):
+            return g.delay(bank(name), net)
+        return g.convolutions(centred(name), net)
 
-    g.node("Mean", *map(judged, committee.members))
+    @functools.cache  # once, however many votes it has
+    def answered(member):
+        if isinstance(member, models.Judged):
+            return g.judge(measured(member.body, member.bank), member)
+        head = member if isinstance(member, models.TimeDelay) else member.head
+        return g.linear(measured(member, member.bank), head.verdict)
+
+    g.node("Mean", *map(answered, committee.members))
     g.nodes[-1].output[0] = "logits"
     shape = ["batch", 1, height, data.WINDOW]
     graph = helper.make_graph(

@@ -1,9 +1,11 @@
-"""The networks: ConvNeXts, small residual networks, one on statistics, one with delays, and committees of them.
+"""The networks: ConvNeXts, small residual networks, one with delays, statistics, layers that judge what these measure,
+and committees.
 
 Input: x [N, 1, rows, T] float32, the normalised image of one bank (data.py; row 0 = lowest band,
 one column per 10 ms; T = 200 for a 2-s window).  Output: (logits [N, 2] in the order ("bonafide", "spoof"),
 auxiliary logits [N, n_aux] over generator tags, only used in training).  ConvNeXt and ResNet first take
-each band's mean over the window away (`centred`) and end in the same head (`Head`).
+each band's mean over the window away (`centred`) and end in the same head (`Head`).  `measure` gives what a network's
+head, or a layer in its place (`Judged`), judges: [N, features].
 
 ConvNeXt: Liu et al., "A ConvNet for the 2020s" (arXiv:2201.03545): 7x7 depthwise convolution,
 LayerNorm over channels, pointwise expansion by 4, GELU, pointwise projection, residual; four
@@ -135,8 +137,11 @@ class ConvNeXt(nn.Module):
             if isinstance(module, Block):  # residual branches start small, not at zero
                 module.project.weight.data.mul_(0.5)
 
+    def measure(self, x):
+        return self.head.pool(self.stages(self.stem(centred(x))))
+
     def forward(self, x):
-        pooled = self.head.pool(self.stages(self.stem(centred(x))))
+        pooled = self.measure(x)
         self.pooled = self.hint(pooled) if self.training else None
         return self.head(pooled)
 
@@ -170,13 +175,16 @@ class ResNet(nn.Module):
         self.stages = nn.Sequential(*layers)
         self.head = Head(before, 4, n_aux, dropout)
 
+    def measure(self, x):
+        return self.head.pool(self.stages(self.stem(centred(x))))
+
     def forward(self, x):
-        self.pooled = self.head.pool(self.stages(self.stem(centred(x))))
+        self.pooled = self.measure(x)
         return self.head(self.pooled)
 
 
 class Statistics(nn.Module):
-    """How a window's sound moves, in numbers, and a layer of neurons on them (train_statistics.py).
+    """How a window's sound moves, in numbers; nothing here is learned.
 
     x [N, 1, 351, T]: levels of 128 bands of one width, comodulation, novelty and shape of the residual ("fine" in
     data.py).  `measure` has:
@@ -185,20 +193,14 @@ class Statistics(nn.Module):
     - of those within 40 dB, mean and deviation of each value that is no level and the deviation of its slopes;
     - how fast the first 40 cepstra move: the logarithm of the power of their modulations in each of RATES.
     No means of levels: they would know the microphone.  Convolutions do not find these by themselves in two hours
-    of speech.
-
-    One layer of neurons, three answers: logits of those who learned from clean sound alone, logits of those who
-    learned from degraded sound too, and which to believe, the logit of the sound being degraded (mixture of
-    experts, Jacobs et al. 1991; the gate has its own labels)."""
+    of speech."""
 
     CEPSTRA, MOVING = 80, 40
     RANGES = [db / 80 / STD for db in (40, 25)]  # in the image's unit
     PIECE = 40  # frames of a modulation spectrum, whose lines lie 2.5 Hz apart; half of them overlap
     RATES = ((1, 2), (2, 4), (4, 7), (7, 11), (11, 16), (16, 21))  # lines, first and one behind the last
-    SIZE = len(RANGES) * 3 * CEPSTRA + 3 * MEASURES + len(RATES) * MOVING
-    FAR = 8.0  # deviations from the mean; what lies farther is taken to lie there
 
-    def __init__(self, width):
+    def __init__(self):
         super().__init__()
         k, n = torch.arange(1, self.CEPSTRA + 1).view(-1, 1), torch.arange(BANDS)
         self.register_buffer("dct", torch.cos(torch.pi * k * (2 * n + 1) / (2 * BANDS)) * (2 / BANDS) ** 0.5)
@@ -208,10 +210,6 @@ class Statistics(nn.Module):
         rates = [[float(low <= line % lines.shape[0] + 1 < high) / (high - low) for line in range(2 * len(lines))]
                  for low, high in self.RATES]
         self.register_buffer("rates", torch.tensor(rates))
-        self.register_buffer("mean", torch.zeros(self.SIZE))
-        self.register_buffer("scale", torch.ones(self.SIZE))
-        self.hidden = nn.Linear(self.SIZE, width)
-        self.answers = nn.Linear(width, 2 * len(LABELS) + 1)
 
     @classmethod
     def loud(cls, x):
@@ -240,9 +238,7 @@ class Statistics(nn.Module):
         power = F.conv2d(x, self.lines, stride=(1, self.PIECE // 2)).square().mean(3)
         return (self.rates @ power + 1e-6).log().flatten(1)
 
-    @torch.no_grad()  # nothing here is learned
     def measure(self, x):
-        """[N, SIZE] of images."""
         levels, measures = x[:, :, :BANDS], x[:, :, BANDS:]
         loud = self.loud(x)
         cepstra = self.dct @ levels
@@ -250,15 +246,6 @@ class Statistics(nn.Module):
         moving = [self.moments(m, frames)[1] for frames in loud for m in (cepstra, slopes, self.slope(slopes))]
         return torch.cat([*moving, *self.moments(measures, loud[0]), self.moments(self.slope(measures), loud[0])[1],
                           self.modulation(cepstra[:, :, :self.MOVING])], 1)
-
-    def judge(self, measured):
-        """Logits [N, 2] of [N, SIZE]."""
-        x = ((measured - self.mean) / self.scale).clamp(-self.FAR, self.FAR)
-        clean, degraded, gate = self.answers(F.relu(self.hidden(x))).split([2, 2, 1], 1)
-        return torch.lerp(clean, degraded, gate.sigmoid())
-
-    def forward(self, x):
-        return self.judge(self.measure(x)), None
 
 
 class TimeDelay(nn.Module):
@@ -281,15 +268,45 @@ class TimeDelay(nn.Module):
         self.verdict = nn.Linear(4 * width, len(LABELS))
         self.aux = nn.Linear(4 * width, max(1, n_aux))
 
-    def forward(self, x):
+    def measure(self, x):
         loud = Statistics.loud(x)[0]
         x = self.frame(self.forget(self.norm(x[:, :, BANDS:].transpose(1, 2))))
         pooled = Statistics.moments(x.transpose(1, 2), loud)
         for delay in self.delays:
             x = x + delay(x)
-        self.pooled = torch.cat([*pooled, *Statistics.moments(x.transpose(1, 2), loud)], 1)
+        return torch.cat([*pooled, *Statistics.moments(x.transpose(1, 2), loud)], 1)
+
+    def forward(self, x):
+        self.pooled = self.measure(x)
         pooled = self.dropout(self.pooled)
         return self.verdict(pooled), self.aux(pooled)
+
+
+class Judged(nn.Module):
+    """A network whose features a layer of neurons judges (train_judge.py): x as the network takes it.
+
+    Three answers of one layer: logits of neurons that learned from clean sound alone, logits of those that learned from
+    degraded sound too, and which to believe, the logit of the sound being degraded (mixture of experts, Jacobs et al.
+    1991; the gate has its own labels)."""
+
+    FAR = 8.0  # deviations from the mean; what lies farther is taken to lie there
+
+    def __init__(self, body, features, width):
+        super().__init__()
+        self.body = body
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.hidden = nn.Linear(features, width)
+        self.answers = nn.Linear(width, 2 * len(LABELS) + 1)
+
+    def judge(self, measured):
+        """Logits [N, 2] of features [N, features]."""
+        x = ((measured - self.mean) / self.scale).clamp(-self.FAR, self.FAR)
+        clean, degraded, gate = self.answers(F.relu(self.hidden(x))).split([2, 2, 1], 1)
+        return torch.lerp(clean, degraded, gate.sigmoid())
+
+    def forward(self, x):
+        return self.judge(self.body.measure(x)), None
 
 
 class Committee(nn.Module):
@@ -311,9 +328,9 @@ class Committee(nn.Module):
 
 
 def build(name, n_aux=0):
-    """A network by name: one of RESNET or of CONVNEXT, "delay", or "statistics-" and the width of its layer."""
-    if name.startswith("statistics-"):
-        return Statistics(int(name.removeprefix("statistics-")))
+    """A network by name: one of RESNET or of CONVNEXT, "delay" or "statistics"."""
+    if name == "statistics":
+        return Statistics()
     if name == "delay":
         return TimeDelay(n_aux)
     return ResNet(n_aux, RESNET[name]) if name in RESNET else ConvNeXt(**CONVNEXT[name], n_aux=n_aux)

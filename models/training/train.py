@@ -78,6 +78,8 @@ def load(folder, device, file="final.pt"):
     """A finished run: network in evaluation mode."""
     saved = torch.load(folder / file, map_location=device)
     net = models.build(saved["model"], saved["n_aux"])
+    if "judge" in saved:  # of train_judge.py
+        net = models.Judged(net, *saved["judge"])
     net.load_state_dict(saved["weights"])
     net.bank, net.hold_out = saved["bank"], saved["hold_out"]
     return net.eval().to(device, memory_format=torch.channels_last)
