@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use crate::common::{speech_in_rising_noise, speech_like};
+use crate::common::speech_like;
 use crate::vst3_host::{Block, Controller, Transport, Vst3Instance};
-use crate::{Player, SCORED, WARMING_UP, same_score, scan, scan_of_moving, shown};
+use crate::{OVERLOADED, Player, SCORED, WARMING_UP, moving_sound, same_score, scan, shown};
 
 /// Samples by which a window's last frame lags behind its end: half a transform and the resampler.
 const LAG: usize = 4_800;
@@ -17,8 +17,7 @@ fn end_of_window(i: usize) -> usize {
 #[test]
 fn live_scores_equal_a_scan() {
     for (rate, block) in [(44_100, 441), (48_000, 64), (96_000, 1024)] {
-        let sound = speech_in_rising_noise(rate, 5.3, 1);
-        let mut expected = scan_of_moving(rate, &sound);
+        let (sound, mut expected) = moving_sound(rate, 5.3);
         // It ends with the sound, which a live stream never knows to have ended.
         expected.pop();
         assert_eq!(expected.len(), 7);
@@ -69,12 +68,12 @@ fn the_first_block_after_a_window_says_so() {
 /// The best of six: what else runs on the machine may delay one, but not all of them.
 #[test]
 fn a_score_is_told_within_50_ms() {
-    let sound = speech_in_rising_noise(48_000, 5.3, 2);
+    let (sound, scores) = moving_sound(48_000, 5.3);
     let instance = Vst3Instance::create();
     instance.start(48_000.0);
     let mut player = Player::new(&instance, &sound, 64);
     let mut delays = Vec::new();
-    for (i, expected) in scan_of_moving(48_000, &sound)[..6].iter().enumerate() {
+    for (i, expected) in scores[..6].iter().enumerate() {
         player.play_to(end_of_window(i) - LAG);
         let handed_over = Instant::now();
         player.play_to(end_of_window(i));
@@ -187,7 +186,7 @@ fn a_host_that_starts_again_is_told_everything_again() {
 
 #[test]
 fn midi_mode_plays_controllers_20_and_21() {
-    let sound = speech_in_rising_noise(48_000, 4.0, 1);
+    let (sound, scores) = moving_sound(48_000, 4.0);
     let instance = Vst3Instance::create();
     instance.set_text("Output Mode", "MIDI");
     instance.set_text("Threshold", "1 %");
@@ -199,7 +198,7 @@ fn midi_mode_plays_controllers_20_and_21() {
     assert_eq!((first.points.len(), first.other_events), (3, 0), "and the meters");
 
     let mut heard = Vec::new();
-    for (i, expected) in scan_of_moving(48_000, &sound)[..4].iter().enumerate() {
+    for (i, expected) in scores[..4].iter().enumerate() {
         while player.at < end_of_window(i) {
             heard.extend(player.block().controllers);
         }
@@ -250,5 +249,10 @@ fn a_jump_of_the_transport_cuts_the_sound() {
     };
     crate::wait_for("the model", || play(|at| at as i64) == SCORED);
     let jump = |at: usize| if at < 72_000 { at as i64 } else { at as i64 + 48_000 };
-    assert_eq!(play(jump), WARMING_UP, "1.5 s before the jump and 1.5 s behind it");
+    let mut state = OVERLOADED;
+    crate::wait_for("a machine that keeps up", || {
+        state = play(jump);
+        state != OVERLOADED
+    });
+    assert_eq!(state, WARMING_UP, "1.5 s before the jump and 1.5 s behind it");
 }

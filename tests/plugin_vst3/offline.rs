@@ -2,13 +2,12 @@
 
 use crate::common::{speech_in_rising_noise, speech_like};
 use crate::vst3_host::{Block, Vst3Instance};
-use crate::{Player, same_score, scan, scan_of_moving, shown};
+use crate::{Player, moving_sound, same_score, scan, shown};
 
 #[test]
 fn a_render_equals_a_scan_to_the_last_partial_window() {
     for (rate, block) in [(44_100, 441), (48_000, 1024), (96_000, 8192)] {
-        let sound = speech_in_rising_noise(rate, 5.3, 3);
-        let mut expected = scan_of_moving(rate, &sound);
+        let (sound, mut expected) = moving_sound(rate, 5.3);
         assert_eq!(expected.len(), 8);
         let instance = Vst3Instance::create();
         instance.start_offline(rate.into());
