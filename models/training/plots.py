@@ -69,7 +69,7 @@ def draw_det(trials, path):
     axes.plot([low, high], [low, high], color=GREY, lw=0.8, ls=DOTTED)
     for allowed in (0.01, 0.05):
         axes.axvline(norm.ppf(allowed), color=GREY, lw=0.8, ls=DOTTED)
-        axes.text(norm.ppf(allowed), norm.ppf(0.025), f"{100 * allowed:.0f} % alarms", color=GREY,
+        axes.text(norm.ppf(allowed), norm.ppf(0.012), f"{100 * allowed:.0f} % alarms", color=GREY,
                   fontsize=8, rotation=90, ha="right", va="bottom")
     for name, scores, labels, colour, style in trials:
         alarms, misses = det_points(scores, labels)
@@ -81,7 +81,8 @@ def draw_det(trials, path):
         first = colour == trials[0][3]
         axes.annotate(f"EER {100 * rate:.1f} %", (norm.ppf(rate), norm.ppf(rate)), color=colour,
                       fontweight="bold", ha="left" if first else "right", va="center",
-                      xytext=(9, 5) if first else (-9, -5), textcoords="offset points")
+                      xytext=(9, 5) if first else (-9, -5), textcoords="offset points",
+                      bbox=dict(facecolor="white", edgecolor="none", pad=1))
         for allowed in (0.01, 0.05):
             here = norm.ppf(np.interp(-allowed, -alarms, misses))
             axes.plot(norm.ppf(allowed), here, "s", color=colour, ms=4.5, mec="white", zorder=5)

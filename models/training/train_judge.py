@@ -65,7 +65,7 @@ def bodied(args):
         if net.hold_out != args.hold_out:
             raise SystemExit(f"{args.body} was trained {'without' if net.hold_out else 'on'} the folds, which this run "
                              "must do too (--hold-out)")
-    return kept, net.eval()
+    return kept, net
 
 
 @torch.no_grad()
