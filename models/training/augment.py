@@ -4,13 +4,13 @@
 
 Reads the `train` rows of WORK/manifest.csv (voices.py) and the noises and room impulse responses of
 CORPUS/augment; writes WORK/aug/<copy>/<row>.wav (16 kHz mono, 16 bit) and WORK/aug/list.csv
-(path, clip, copy, codec), the list that `bonafide features` and train.py read; and WORK/noise/
-with the noises and some of our own (noise of any slope, music), which train.py mixes in anew each
-time; and WORK/host/ with the `dev` clips at the rates of hosts, on which export.py calibrates too.  Every
-clip of every copy has its own seed, so a run repeats exactly.  Already written copies are kept.
+(path, clip, copy, codec), the list that `bonafide features` and train.py read; WORK/single/<kind>/ likewise, copies
+with one degradation each (SINGLE), of the dev clips too, by which the fusion is calibrated; and WORK/noise/ with the
+noises and some of our own (noise of any slope, music), which train.py mixes in anew each time.  Every clip of every
+copy has its own seed, so a run repeats exactly.  Already written copies are kept.
 
 The corpus leaks the label through bandwidth, level, room and codec (see its README).  So each
-copy of each clip, real or fake, draws: speed, room, equaliser, clipping, noise or music, low-pass or a trip
+copy of each clip in WORK/aug, real or fake, draws: speed, room, equaliser, clipping, noise or music, low-pass or a trip
 through a low sample rate, companding, and a real codec (ffmpeg).  Codecs run on many clips joined into
 one file per setting, which is some hundred times faster than a process per clip.
 """
@@ -30,7 +30,7 @@ from tqdm import tqdm
 from data import read_manifest
 
 RATE = 16000
-HOSTS = (44100, 48000)  # Hz
+LOW_RATES = (8000, 11025, 12000)
 GENERATED = 60  # stretches of noise and of music in WORK/noise, 10 s each
 GAP = 4800  # silent samples between joined clips: a codec's memory does not reach across
 # name: (chance among coded clips, sample rate on the wire, extension, ffmpeg encoder arguments)
@@ -128,6 +128,30 @@ def clipped(x, rng):
     return x.clip(-full, full)
 
 
+def in_room(x, rng, rooms):
+    room = rooms[rng.integers(len(rooms))]
+    wet = fftconvolve(x, room)[:len(x)]
+    share = rng.uniform(0.3, 1.0)
+    return share * wet * rms(x) / rms(wet) + (1 - share) * x
+
+
+def under(x, noise, rng):
+    """With noise or music that is 0 to 30 dB below."""
+    return x + noise * (rms(x) / rms(noise) * 10 ** (-rng.uniform(0, 30) / 20))
+
+
+def noisy(x, rng, noises, musical):
+    """Under noise, of which the share `musical` is music."""
+    kind = rng.random()
+    if kind < 0.4:
+        noise = synthetic_noise(len(x), rng)
+    elif kind < 0.4 + musical:
+        noise = music(len(x), rng)
+    else:
+        noise = fit(noises[rng.integers(len(noises))], len(x), rng)
+    return under(x, noise, rng)
+
+
 def companded(x, law):
     """G.711 at 8 kHz: 8-bit mu-law or A-law and back."""
     y = soxr.resample(x, RATE, 8000)
@@ -145,46 +169,72 @@ def companded(x, law):
     return soxr.resample(y.astype(np.float32), 8000, RATE)
 
 
+def g711(x, rng, noises, rooms):
+    return companded(x.astype(np.float32), str(rng.choice(["mu", "a"]))), ""
+
+
+def narrowed(x, rng, noises, rooms):
+    """At a low rate and back."""
+    rate = int(rng.choice(LOW_RATES))
+    return soxr.resample(soxr.resample(x, RATE, rate), rate, RATE), ""
+
+
 def degrade(x, rng, noises, rooms):
     """One random chain; returns (samples, name of the codec still to be applied or "")."""
-    x = x.astype(np.float64)
     if rng.random() < 0.15:  # nearly clean: keep what only a clean recording shows
         return x * 10 ** (rng.uniform(-12, 0) / 20), ""
     if rng.random() < 0.4:
         speed = rng.uniform(0.92, 1.08)
         x = soxr.resample(x, RATE * speed, RATE)
     if rng.random() < 0.35:
-        room = rooms[rng.integers(len(rooms))]
-        wet = fftconvolve(x, room)[:len(x)]
-        share = rng.uniform(0.3, 1.0)
-        x = share * wet * rms(x) / rms(wet) + (1 - share) * x
+        x = in_room(x, rng, rooms)
     if rng.random() < 0.35:
         x = filtered(x, rng, False)  # the microphone
     if rng.random() < 0.12:
         x = clipped(x, rng)
     if rng.random() < 0.6:
-        kind = rng.random()
-        if kind < 0.4:
-            noise = synthetic_noise(len(x), rng)
-        elif kind < 0.55:
-            noise = music(len(x), rng)
-        else:
-            noise = fit(noises[rng.integers(len(noises))], len(x), rng)
-        snr = rng.uniform(0, 30)
-        x = x + noise * (rms(x) / rms(noise) * 10 ** (-snr / 20))
+        x = noisy(x, rng, noises, 0.15)
     kind = rng.random()
     if kind < 0.35:
         x = filtered(x, rng, True)
     elif kind < 0.5:
-        rate = int(rng.choice([8000, 11025, 12000]))
-        x = soxr.resample(soxr.resample(x, RATE, rate), rate, RATE)
+        x, _ = narrowed(x, rng, noises, rooms)
     elif kind < 0.6:
-        x = companded(x.astype(np.float32), str(rng.choice(["mu", "a"])))
+        x, _ = g711(x, rng, noises, rooms)
     codec = ""
     if rng.random() < 0.6:
         chance = np.array([c[0] for c in CODECS.values()], float)
         codec = str(rng.choice(list(CODECS), p=chance / chance.sum()))
     return x, codec
+
+
+def coded(*families):
+    """A copy through one codec of these families and nothing else."""
+    names = [name for name in CODECS if name.split("-")[0] in families]
+    return lambda x, rng, noises, rooms: (x, str(rng.choice(names)))
+
+
+def without_edge(x, rng, noises, rooms):
+    """Cut steeply between 6.8 and 7.9 kHz, as an encoder of MP3 does, or a resampler."""
+    hz = np.fft.rfftfreq(len(x), 1 / RATE)
+    fall = ((hz - rng.uniform(6800, 7900)) / rng.uniform(30, 200)).clip(0, 1) * rng.uniform(40, 90)
+    return np.fft.irfft(np.fft.rfft(x) * 10 ** (-fall / 20), len(x)), ""
+
+
+# What makes each copy that has one degradation alone, by the name of that.
+SINGLE = {
+    "mp3": coded("mp3"),
+    "opus": coded("opus"),
+    "codec": coded("aac", "vorbis", "speex"),
+    "gsm": coded("gsm"),
+    "g711": g711,
+    "narrow": narrowed,
+    "edge": without_edge,
+    "noise": lambda x, rng, noises, rooms: (noisy(x, rng, noises, 0), ""),
+    "music": lambda x, rng, noises, rooms: (under(x, music(len(x), rng), rng), ""),
+    "room": lambda x, rng, noises, rooms: (in_room(x, rng, rooms), ""),
+    "clip": lambda x, rng, noises, rooms: (clipped(x, rng), ""),
+}
 
 
 def level(x, rng):
@@ -220,16 +270,6 @@ def write_list(rows, path):
         csv.writer(f).writerows([("path", "clip", "copy", "codec"), *rows])
 
 
-def write_hosts(clips, corpus, out):
-    """Clips at the rates of HOSTS, in turn, and their list: recordings at 16 kHz reach up to 8 kHz, but a plugin
-    hears them through a resampler, whose filter ends before."""
-    out.mkdir(parents=True, exist_ok=True)
-    for number, clip in enumerate(clips):
-        rate = HOSTS[number % len(HOSTS)]
-        sf.write(out / f"{number}.wav", soxr.resample(read(corpus / clip), RATE, rate, "VHQ"), rate, subtype="FLOAT")
-    write_list(((f"{number}.wav", clip, "", "") for number, clip in enumerate(clips)), out / "list.csv")
-
-
 def write_noises(noises, out, seed):
     """The noises, ours among them, and their list for `bonafide features`."""
     out.mkdir(parents=True, exist_ok=True)
@@ -242,6 +282,33 @@ def write_noises(noises, out, seed):
     write_list(((f"{number}.wav", "", "", "") for number in range(len(noises))), out / "list.csv")
 
 
+def write_copies(folder, makers, clips, corpus, noises, rooms, seed):
+    """A copy of each clip by each of makers {name: function}, and their list."""
+    rows = []
+    for copy, (name, make) in enumerate(makers.items(), 1):
+        done = folder / name / "done.csv"
+        if not done.exists():
+            done.parent.mkdir(parents=True, exist_ok=True)
+            coded, listed = {}, []
+            for number, clip in enumerate(tqdm(clips, desc=f"{folder.name} {name}")):
+                rng = np.random.default_rng([seed, copy, number])
+                x, codec = make(read(corpus / clip).astype(np.float64), rng, noises, rooms)
+                x, path = level(x, rng), f"{name}/{number}.wav"
+                listed.append((path, clip, name, codec))
+                if codec:
+                    coded.setdefault(codec, []).append((path, x))
+                else:
+                    sf.write(folder / path, x, RATE, subtype="PCM_16")
+            for codec, pairs in tqdm(coded.items(), desc="codecs"):
+                for (path, _), y in zip(pairs, through_codec(codec, [x for _, x in pairs])):
+                    sf.write(folder / path, y, RATE, subtype="PCM_16")
+            with open(done, "w", newline="") as f:
+                csv.writer(f).writerows(listed)
+        with open(done, newline="") as f:
+            rows += list(csv.reader(f))
+    write_list(rows, folder / "list.csv")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
@@ -250,7 +317,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     manifest = read_manifest(args.work)
-    clips = [row["path"] for row in manifest if row["split"] == "train"]
+    clips, dev = ([row["path"] for row in manifest if row["split"] == split] for split in ("train", "dev"))
     with open(args.corpus / "augment/manifest.csv", newline="") as f:
         extra = list(csv.DictReader(f))
     noises = [read(args.corpus / r["path"]) for r in extra if r["kind"] == "noise"]
@@ -260,32 +327,9 @@ def main():
             room = read(args.corpus / row["path"])
             rooms.append(room[np.abs(room).argmax():][:RATE].astype(np.float64))  # no delay
     write_noises(noises, args.work / "noise", args.seed)
-    write_hosts([row["path"] for row in manifest if row["split"] == "dev"], args.corpus, args.work / "host")
-    out = args.work / "aug"
-    rows = []
-    for copy in range(1, args.copies + 1):
-        folder = out / str(copy)
-        done = folder / "done.csv"
-        if not done.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            coded, listed = {}, []
-            for number, clip in enumerate(tqdm(clips, desc=f"copy {copy}")):
-                rng = np.random.default_rng([args.seed, copy, number])
-                x, codec = degrade(read(args.corpus / clip), rng, noises, rooms)
-                x, path = level(x, rng), f"{copy}/{number}.wav"
-                listed.append((path, clip, copy, codec))
-                if codec:
-                    coded.setdefault(codec, []).append((path, x))
-                else:
-                    sf.write(out / path, x, RATE, subtype="PCM_16")
-            for codec, pairs in tqdm(coded.items(), desc="codecs"):
-                for (path, _), y in zip(pairs, through_codec(codec, [x for _, x in pairs])):
-                    sf.write(out / path, y, RATE, subtype="PCM_16")
-            with open(done, "w", newline="") as f:
-                csv.writer(f).writerows(listed)
-        with open(done, newline="") as f:
-            rows += list(csv.reader(f))
-    write_list(rows, out / "list.csv")
+    rest = args.corpus, noises, rooms, args.seed
+    write_copies(args.work / "aug", {str(copy): degrade for copy in range(1, args.copies + 1)}, clips, *rest)
+    write_copies(args.work / "single", SINGLE, clips + dev, *rest)
 
 
 if __name__ == "__main__":

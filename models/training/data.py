@@ -75,14 +75,13 @@ def without_folds(rows):
 
 
 class Features:
-    """One bank of a feature folder, by name or by its columns, in memory (of 8 copies about 2 GB for 128 bands, 5 for
-    all that is fine)."""
+    """One bank of a feature folder, by name or by its columns; `at_random`: in memory (of 8 copies about 2 GB for 128
+    bands, 5 for all that is fine), for windows drawn at random, or else on disk."""
 
-    def __init__(self, folder, bank):
+    def __init__(self, folder, bank, at_random=True):
         folder = Path(folder)
-        frames = np.load(folder / "frames.npy", mmap_mode="r")
-        columns = BANKS[bank] if isinstance(bank, str) else bank
-        self.frames = np.array(frames[:, columns])  # in memory: windows are read at random
+        frames = np.load(folder / "frames.npy", mmap_mode="r")[:, BANKS[bank] if isinstance(bank, str) else bank]
+        self.frames = np.array(frames) if at_random else frames
         self.speech = np.load(folder / "speech.npy").astype(np.float32)
         with open(folder / "index.csv", newline="") as f:
             self.index = {r["path"]: (int(r["first_frame"]), int(r["frames"]))
@@ -130,7 +129,7 @@ def origin(row):
 
 
 def fault(path):
-    """What resynthesise.py did to a copy, by its path: the copy's generator."""
+    """What resynthesise.py or augment.py (SINGLE) did to a copy, by its path; of the former's, the copy's generator."""
     return path.split("/")[0]
 
 

@@ -1,17 +1,17 @@
 """Writes a trained network, or several as a committee, as ONNX (opset 20) and calibrates it on dev.
 
-    python export.py --work WORK --name small --output WORK/bonafide-small.onnx
-    python export.py --work WORK --name a b c --output WORK/bonafide-small.onnx
+    python export.py --work WORK --name fused --output WORK/bonafide-small.onnx
+    python export.py --work WORK --name a b c --output WORK/committee.onnx
 
 Input `pixel_values` float32 [batch, 1, rows, 200], output `logits` float32 [batch, 2] ("bonafide",
 "spoof"); a card or a server takes windows together, the CPU one by one.  The graph is written node by
 node: pointwise convolutions stay Conv 1x1 on NCHW, GELU is one Gelu node, LayerNorm is
 LayerNormalization between two transposes, BatchNorm is folded into the convolution before it.  Checks
 that the file agrees with PyTorch within 1e-4 in ONNX Runtime, then, on dev windows scored by ONNX
-Runtime, each once as it is, once under noise or music and once through a host's rate, fits llr = slope *
-(spoof - bonafide) + offset with equal class weights (Platt), and prints, for the windows as they are, EER, AUC
-and calibration error with the numbers for the manifest, whose threshold stays at even odds.  `slope` and `offset`
-make llr a natural-log likelihood ratio ln p(x | spoof) / p(x | bona fide).
+Runtime, each once as it is and once under noise or music, fits llr = slope * (spoof - bonafide) + offset with
+equal class weights (Platt), unless train_fusion.py has calibrated it; and prints, for the windows as they are, EER, AUC
+and calibration error with the numbers for the manifest, whose threshold stays at even odds.  `slope` and `offset` make
+llr a natural-log likelihood ratio ln p(x | spoof) / p(x | bona fide).
 """
 
 import argparse
@@ -124,14 +124,14 @@ class Graph:
         apart = self.node("Sub", self.part(x, 2, 1 << 30, 3), self.part(x, 0, -2, 3))
         return self.node("Mul", apart, self.constant(np.float32(0.5)))
 
-    def moments(self, x, loud):
-        """models.Statistics.moments, of x [N, 1, rows, T] over several choices of frames at once, loud
+    def moments(self, x, frames):
+        """models.Statistics.moments, of x [N, 1, rows, T] over several choices of frames at once, frames
         [N, 1, T, choices]: mean and deviation [N, 1, rows, choices]."""
-        count = self.node("Max", self.over("ReduceSum", loud, [2], 1), self.constant(np.float32(1)))
+        count = self.node("Max", self.over("ReduceSum", frames, [2], 1), self.constant(np.float32(1)))
         middle = self.over("ReduceMean", x, [3], 1)
         x = self.node("Sub", x, middle)  # small numbers, whose squares are exact
-        mean = self.node("Div", self.node("MatMul", x, loud), count)
-        square = self.node("Div", self.node("MatMul", self.node("Mul", x, x), loud), count)
+        mean = self.node("Div", self.node("MatMul", x, frames), count)
+        square = self.node("Div", self.node("MatMul", self.node("Mul", x, x), frames), count)
         variance = self.node("Sub", square, self.node("Mul", mean, mean))
         least = self.constant(np.float32(1e-8))
         deviation = self.node("Sqrt", self.node("Add", self.node("Relu", variance), least))
@@ -147,43 +147,68 @@ class Graph:
 
     @functools.cache
     def image_parts(self, x):
-        """Levels and measures of an image of all that is fine, and models.Statistics.loud: [N, 1, T, ranges]."""
+        """Levels and measures of an image of all that is fine, and models.Statistics.frames: [N, 1, T, ranges]."""
         levels, measures = self.part(x, 0, data.BANDS), self.part(x, data.BANDS, 1 << 30)
         level = self.over("ReduceMax", levels, [2], 1)
         below = self.node("Sub", self.over("ReduceMax", level, [3], 1), level)
-        far = self.constant(np.array(models.Statistics.RANGES, np.float32).reshape(1, 1, -1, 1))
-        loud = self.node("Cast", self.node("Less", below, far), to=TensorProto.FLOAT)
-        return levels, measures, self.node("Transpose", loud, perm=[0, 1, 3, 2])
+        below = self.node("Mul", below, self.constant(np.float32(80 * data.STD)))
+        near, far = (self.constant(np.array(dB, np.float32).reshape(1, 1, -1, 1))
+                     for dB in zip(*models.Statistics.RANGES))
+        within = self.node("And", self.node("GreaterOrEqual", below, near), self.node("Less", below, far))
+        frames = self.node("Cast", within, to=TensorProto.FLOAT)
+        loud, quiet = self.part(frames, 0, 2), self.part(frames, 2, 1 << 30)
+        few = self.part(frames, 1, 2)
+        few = self.node("Div", few, self.over("ReduceSum", few, [3], 1))
+        few = self.node("Mul", few, self.constant(np.float32(models.Statistics.FEW)))
+        frames = self.node("Concat", loud, self.node("Add", quiet, few), axis=2)
+        return levels, measures, self.node("Transpose", frames, perm=[0, 1, 3, 2])
 
     def statistics(self, x, net):
         """models.Statistics.measure."""
-        levels, measures, loud = self.image_parts(x)
+        levels, measures, frames = self.image_parts(x)
         # A slope loses a frame at each end.
-        within = [loud] + [self.part(loud, cut, -cut) for cut in (1, 2)]
-        wide = [self.part(loud, 0, 1, 3) for loud in within[:2]]
+        both = self.part(frames, 0, 2, 3)
+        loud = [both, self.part(both, 1, -1), self.part(both, 2, -2)]
         cepstra = self.node("MatMul", self.constant(net.dct), levels)
         slopes = self.slope(cepstra)
-        moving = [self.moments(y, loud)[1] for y, loud in zip((cepstra, slopes, self.slope(slopes)), within)]
+        moving = [self.moments(y, some)[1] for y, some in zip((cepstra, slopes, self.slope(slopes)), loud)]
         moving = self.node("Transpose", self.node("Concat", *moving, axis=2), perm=[0, 1, 3, 2])
-        found = [moving, *self.moments(measures, wide[0]), self.moments(self.slope(measures), wide[1])[1]]
+        apart = self.node("Concat", *self.moments(measures, self.part(frames, 1, 1 << 30, 3)), axis=1)
+        apart = self.node("Transpose", apart, perm=[0, 3, 1, 2])  # the moments of some frames beside each other
+        sloping = self.moments(self.slope(measures), self.part(loud[1], 1, 2, 3))[1]
         low = self.modulation(self.part(cepstra, 0, net.MOVING), net)
-        return self.node("Concat", *(self.node("Flatten", y) for y in found), low, axis=1)
+        return self.node("Concat", *(self.node("Flatten", y) for y in (moving, apart, sloping)), low, axis=1)
 
-    def judge(self, x, net):
-        """models.Judged.judge."""
+    def normalised(self, x, net):
+        """models.Judged.measure, of what its body measures."""
         x = self.node("Sub", x, self.constant(net.mean))
         x = self.node("Mul", x, self.constant(1 / net.scale))
         far = np.float32(net.FAR)
-        x = self.node("Clip", x, self.constant(-far), self.constant(far))
-        answers = self.linear(self.node("Relu", self.linear(x, net.hidden)), net.answers)
-        clean, degraded, gate = (self.part(answers, *columns, 1) for columns in ((0, 2), (2, 4), (4, 5)))
-        apart = self.node("Sub", degraded, clean)
-        return self.node("Add", clean, self.node("Mul", apart, self.node("Sigmoid", gate)))
+        return self.node("Clip", x, self.constant(-far), self.constant(far))
+
+    def judge(self, x, net):
+        """models.Judged.judge."""
+        return self.linear(self.node("Relu", self.linear(x, net.hidden)), net.answers)
+
+    def fused(self, answers, measured, net):
+        """models.Fused.forward, of what its members answer and its listener measures."""
+        first, _, _, last = net.condition
+        told = self.linear(self.node("Relu", self.linear(measured, first)), last)
+        told = self.node("Softmax", told, axis=1)
+        weight = self.node("Gemm", told, self.constant(net.weight), transB=0)
+        offset = self.node("MatMul", told, self.constant(net.bias.view(-1, 1)))
+        answers = self.node("Mul", self.node("Concat", *answers, axis=1), weight)
+        return self.node("Add", self.over("ReduceSum", answers, [1], 1), offset)
+
+    def logits(self, difference):
+        """models.logits, of [N, 1]."""
+        half = self.node("Mul", difference, self.constant(np.float32(0.5)))
+        return self.node("Concat", self.node("Neg", half), half, axis=1)
 
     def delay(self, x, net):
         """models.TimeDelay.measure."""
-        _, measures, loud = self.image_parts(x)
-        loud = self.part(loud, 0, 1, 3)
+        _, measures, frames = self.image_parts(x)
+        loud = self.part(frames, 1, 2, 3)
         conv, norm, _ = net.frame
         gain = net.norm.weight / (net.norm.running_var + net.norm.eps).sqrt()
         shift = net.norm.bias - net.norm.running_mean * gain
@@ -237,14 +262,23 @@ def to_onnx(committee):
             return g.delay(bank(name), net)
         return g.convolutions(centred(name), net)
 
+    def judged(member):
+        """What a Judged measures, and both its answers."""
+        x = g.normalised(measured(member.body, member.bank), member)
+        return x, g.judge(x, member)
+
     @functools.cache  # once, however many votes it has
     def answered(member):
         if isinstance(member, models.Judged):
-            return g.judge(measured(member.body, member.bank), member)
+            return g.logits(g.part(judged(member)[1], 0, 1, 1))
         head = member if isinstance(member, models.TimeDelay) else member.head
         return g.linear(measured(member, member.bank), head.verdict)
 
-    g.node("Mean", *map(answered, committee.members))
+    if isinstance(committee, models.Fused):
+        found = [judged(member) for member in committee.members]
+        g.logits(g.fused([answers for _, answers in found], found[committee.listener][0], committee))
+    else:
+        g.node("Mean", *map(answered, committee.members))
     g.nodes[-1].output[0] = "logits"
     shape = ["batch", 1, height, data.WINDOW]
     graph = helper.make_graph(
@@ -267,31 +301,30 @@ def session(path):
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--work", type=Path, required=True)
-    p.add_argument("--name", required=True, nargs="+", help="a run, or several: a committee, one vote a name")
+    p.add_argument("--name", required=True, nargs="+", help="a run, or several, which then vote")
     p.add_argument("--features", default="features")
     p.add_argument("--output", type=Path, required=True)
     p.add_argument("--weights", default="final.pt", choices=["final.pt", "best.pt"])
     args = p.parse_args()
     torch.set_num_threads(1)
     members = {name: train.load(args.work / "runs" / name, "cpu", args.weights) for name in args.name}
-    net = models.Committee([members[name] for name in args.name], data.BANKS).eval()
+    members = [members[name] for name in args.name]
+    fused = len(members) == 1 and isinstance(members[0], models.Fused)
+    net = members[0] if fused else models.Committee(members, data.BANKS).eval()
     onnx.save(to_onnx(net), args.output)
     run = session(args.output)
 
     rows = [r for r in data.read_manifest(args.work) if r["split"] == "dev"]
-    store, noise, host = (data.Features(args.work / args.features / kind, net.columns)
-                          for kind in ("clean", "noise", "host"))
+    store = data.Features(args.work / args.features / "clean", net.columns, False)
     db, owner, speech = data.evaluation_windows(store, rows)
-    copies = train.read_copies(args.work, host, "host")
-    at_host, owner_at_host, _ = data.evaluation_windows(host, [{"path": copies[r["path"]][0]} for r in rows])
-    rng = np.random.default_rng(0)
-    snr = torch.from_numpy(rng.uniform(*SNR, (len(db), 1, 1)).astype(np.float32))
     x = data.image(db)
-    noisy = data.image(data.mixed(db, noise.random_windows(len(db), rng), snr))
     labels = np.array([r["label"] == "fake" for r in rows]).astype(int)
 
     def judged(images):
         return np.concatenate([run.run(None, {"pixel_values": w[None].numpy()})[0] for w in images])
+
+    def score_of(logits):
+        return (logits[:, 1] - logits[:, 0]).astype(float)
 
     begun = time.perf_counter()
     logits = judged(x)
@@ -301,11 +334,14 @@ def main():
     worst = np.abs(expected - logits[:128]).max()
     assert worst < 1e-4, f"ONNX Runtime differs from PyTorch by {worst}"
 
-    score = (logits[:, 1] - logits[:, 0]).astype(float)
-    others = np.concatenate([judged(noisy), judged(data.image(at_host))])
-    slope, offset = metrics.platt(
-        np.concatenate([score, others[:, 1] - others[:, 0]]).astype(float),
-        labels[np.concatenate([owner, owner, owner_at_host])])
+    score = score_of(logits)
+    slope, offset = 1.0, 0.0
+    if not fused:  # else train_fusion.py has calibrated it
+        rng = np.random.default_rng(0)
+        snr = torch.from_numpy(rng.uniform(*SNR, (len(db), 1, 1)).astype(np.float32))
+        noise = data.Features(args.work / args.features / "noise", net.columns).random_windows(len(db), rng)
+        noisy = score_of(judged(data.image(data.mixed(db, noise, snr))))
+        slope, offset = metrics.platt(np.concatenate([score, noisy]), np.tile(labels[owner], 2))
     llr = slope * score + offset
     files, numbers = metrics.per_file(llr, owner, speech)
     threshold = 0.0  # even odds, which calibration makes the point of equal costs

@@ -33,7 +33,7 @@ def main():
     for bank in data.BANKS:
         mine = {name: net for name, net in runs.items() if net.bank == bank}
         if mine:
-            clean, degraded = (data.Features(args.work / "features" / kind, bank)
+            clean, degraded = (data.Features(args.work / "features" / kind, bank, False)
                                for kind in ("clean", "degraded"))
             copies = train.read_copies(args.work, degraded)
             sets = train.evaluation_sets(rows, clean, degraded, copies, True)

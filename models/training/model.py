@@ -1,5 +1,5 @@
 """The networks: ConvNeXts, small residual networks, one with delays, statistics, layers that judge what these measure,
-and committees.
+and several as one.
 
 Input: x [N, 1, rows, T] float32, the normalised image of one bank (data.py; row 0 = lowest band,
 one column per 10 ms; T = 200 for a 2-s window).  Output: (logits [N, 2] in the order ("bonafide", "spoof"),
@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import data
 from data import BANDS, MEASURES, STD
 
 LABELS = ("bonafide", "spoof")
@@ -188,15 +189,18 @@ class Statistics(nn.Module):
 
     x [N, 1, 351, T]: levels of 128 bands of one width, comodulation, novelty and shape of the residual ("fine" in
     data.py).  `measure` has:
-    - of the frames within 40 dB of the loudest, and again of those within 25 dB, the standard deviation of 80
+    - of the frames within 25 dB of the loudest, and again of those within 40 dB, the standard deviation of 80
       cepstra (DCT of the levels, 1..80), of their slopes and of their slopes' slopes;
-    - of those within 40 dB, mean and deviation of each value that is no level and the deviation of its slopes;
+    - of each value that is no level, mean and deviation over those within 40 dB, over weak frames and over faint
+      ones, and the deviation of its slopes within 40 dB;
     - how fast the first 40 cepstra move: the logarithm of the power of their modulations in each of RATES.
     No means of levels: they would know the microphone.  Convolutions do not find these by themselves in two hours
     of speech."""
 
     CEPSTRA, MOVING = 80, 40
-    RANGES = [db / 80 / STD for db in (40, 25)]  # in the image's unit
+    # How far below the loudest frame, dB: loud ones twice, weak ones, faint ones (but no digital silence, at 80).
+    RANGES = ((0, 25), (0, 40), (15, 30), (30, 79))
+    FEW = 5  # frames: that much all within 40 dB weigh together beside the weak and the faint, of which a window may lack
     PIECE = 40  # frames of a modulation spectrum, whose lines lie 2.5 Hz apart; half of them overlap
     RATES = ((1, 2), (2, 4), (4, 7), (7, 11), (11, 16), (16, 21))  # lines, first and one behind the last
 
@@ -212,25 +216,27 @@ class Statistics(nn.Module):
         self.register_buffer("rates", torch.tensor(rates))
 
     @classmethod
-    def loud(cls, x):
-        """Which frames of images lie within each of RANGES of the loudest, [N, 1, 1, T] each, 1 or 0."""
+    def frames(cls, x):
+        """How much each frame of images counts in each of RANGES, [N, 1, 1, T] each."""
         level = x[:, :, :BANDS].amax(2, keepdim=True)
-        below = level.amax(3, keepdim=True) - level
-        return [(below < far).float() for far in cls.RANGES]
+        below = (level.amax(3, keepdim=True) - level) * (80 * STD)  # dB
+        louder, loud, *quiet = [((below >= near) & (below < far)).float() for near, far in cls.RANGES]
+        few = loud * (cls.FEW / loud.sum(3, keepdim=True))  # the loudest frame is one of them
+        return [louder, loud, *(frames + few for frames in quiet)]
 
     @staticmethod
     def slope(x):
         return (x[..., 2:] - x[..., :-2]) / 2
 
     @staticmethod
-    def moments(x, loud):
-        """Mean and standard deviation of x [N, 1, rows, T] over the frames where loud [N, 1, 1, T or more] is 1:
+    def moments(x, frames):
+        """Mean and standard deviation of x [N, 1, rows, T], each frame weighed by frames [N, 1, 1, T or more]:
         [N, rows] each."""
-        cut = (loud.shape[3] - x.shape[3]) // 2
-        loud = loud[..., cut:loud.shape[3] - cut]
-        count = loud.sum(3, keepdim=True).clamp(min=1)
-        mean = (x * loud).sum(3, keepdim=True) / count
-        variance = ((x - mean).square() * loud).sum(3, keepdim=True) / count
+        cut = (frames.shape[3] - x.shape[3]) // 2
+        frames = frames[..., cut:frames.shape[3] - cut]
+        count = frames.sum(3, keepdim=True).clamp(min=1)
+        mean = (x * frames).sum(3, keepdim=True) / count
+        variance = ((x - mean).square() * frames).sum(3, keepdim=True) / count
         return mean.flatten(1), (variance + 1e-8).sqrt().flatten(1)
 
     def modulation(self, x):
@@ -240,11 +246,12 @@ class Statistics(nn.Module):
 
     def measure(self, x):
         levels, measures = x[:, :, :BANDS], x[:, :, BANDS:]
-        loud = self.loud(x)
+        louder, loud, weak, faint = self.frames(x)
         cepstra = self.dct @ levels
         slopes = self.slope(cepstra)
-        moving = [self.moments(m, frames)[1] for frames in loud for m in (cepstra, slopes, self.slope(slopes))]
-        return torch.cat([*moving, *self.moments(measures, loud[0]), self.moments(self.slope(measures), loud[0])[1],
+        moving = [self.moments(m, some)[1] for some in (louder, loud) for m in (cepstra, slopes, self.slope(slopes))]
+        apart = [moment for some in (loud, weak, faint) for moment in self.moments(measures, some)]
+        return torch.cat([*moving, *apart, self.moments(self.slope(measures), loud)[1],
                           self.modulation(cepstra[:, :, :self.MOVING])], 1)
 
 
@@ -269,7 +276,7 @@ class TimeDelay(nn.Module):
         self.aux = nn.Linear(4 * width, max(1, n_aux))
 
     def measure(self, x):
-        loud = Statistics.loud(x)[0]
+        _, loud, *_ = Statistics.frames(x)
         x = self.frame(self.forget(self.norm(x[:, :, BANDS:].transpose(1, 2))))
         pooled = Statistics.moments(x.transpose(1, 2), loud)
         for delay in self.delays:
@@ -285,9 +292,8 @@ class TimeDelay(nn.Module):
 class Judged(nn.Module):
     """A network whose features a layer of neurons judges (train_judge.py): x as the network takes it.
 
-    Three answers of one layer: logits of neurons that learned from clean sound alone, logits of those that learned from
-    degraded sound too, and which to believe, the logit of the sound being degraded (mixture of experts, Jacobs et al.
-    1991; the gate has its own labels)."""
+    Two answers of one layer, both logit_spoof - logit_bonafide: of neurons that learned from clean sound alone, and of
+    those that learned from degraded sound too.  `forward` gives the first; Fused takes both."""
 
     FAR = 8.0  # deviations from the mean; what lies farther is taken to lie there
 
@@ -297,16 +303,23 @@ class Judged(nn.Module):
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
         self.hidden = nn.Linear(features, width)
-        self.answers = nn.Linear(width, 2 * len(LABELS) + 1)
+        self.answers = nn.Linear(width, 2)
+
+    def measure(self, x):
+        """Features of x in deviations from their mean, [N, features]."""
+        return ((self.body.measure(x) - self.mean) / self.scale).clamp(-self.FAR, self.FAR)
 
     def judge(self, measured):
-        """Logits [N, 2] of features [N, features]."""
-        x = ((measured - self.mean) / self.scale).clamp(-self.FAR, self.FAR)
-        clean, degraded, gate = self.answers(F.relu(self.hidden(x))).split([2, 2, 1], 1)
-        return torch.lerp(clean, degraded, gate.sigmoid())
+        """Both answers [N, 2] to features as `measure` gives them."""
+        return self.answers(F.relu(self.hidden(measured)))
 
     def forward(self, x):
-        return self.judge(self.body.measure(x)), None
+        return logits(self.judge(self.measure(x))[:, 0]), None
+
+
+def logits(difference):
+    """Logits [N, 2] whose difference, spoof - bona fide, is as given [N]."""
+    return torch.stack([-difference / 2, difference / 2], 1)
 
 
 class Committee(nn.Module):
@@ -327,6 +340,34 @@ class Committee(nn.Module):
         return sum(votes) / len(votes), None
 
 
+class Fused(Committee):
+    """Judged networks as one, each worth as much as it is on such sound (train_fusion.py): logistic regression on their
+    answers (Brummer et al., IEEE TASLP 2007) whose weights depend on what has happened to the sound, as quality
+    measures do in speaker recognition (Garcia-Romero et al., Odyssey 2004).
+
+    What has happened, one of `conditions` kinds or nothing (the first), a layer tells from what the statistics measure;
+    it does not know who speaks.  The difference of the logits is a log-likelihood ratio."""
+
+    def __init__(self, members, conditions, hidden=64):
+        super().__init__(members, data.BANKS)
+        self.bank = "fine"
+        self.listener = next(i for i, net in enumerate(members) if isinstance(net.body, Statistics))
+        self.condition = nn.Sequential(nn.Linear(len(members[self.listener].mean), hidden), nn.ReLU(), nn.Dropout(0.5),
+                                       nn.Linear(hidden, 1 + conditions))
+        self.register_buffer("weight", torch.zeros(1 + conditions, 2 * len(members)))
+        self.register_buffer("bias", torch.zeros(1 + conditions))
+
+    def listen(self, x):
+        """Answers of all members [N, 2 members] and the probability of each condition [N, 1 + conditions]."""
+        measured = [net.measure(x[:, :, self.rows[net.bank]]) for net in self.members]
+        answers = [net.judge(features) for net, features in zip(self.members, measured)]
+        return torch.cat(answers, 1), self.condition(measured[self.listener]).softmax(1)
+
+    def forward(self, x):
+        answers, conditions = self.listen(x)
+        return logits(((conditions @ self.weight) * answers).sum(1) + conditions @ self.bias), None
+
+
 def build(name, n_aux=0):
     """A network by name: one of RESNET or of CONVNEXT, "delay" or "statistics"."""
     if name == "statistics":
@@ -334,3 +375,14 @@ def build(name, n_aux=0):
     if name == "delay":
         return TimeDelay(n_aux)
     return ResNet(n_aux, RESNET[name]) if name in RESNET else ConvNeXt(**CONVNEXT[name], n_aux=n_aux)
+
+
+def described(saved):
+    """The network that a run's file describes, without its weights: of train.py, train_judge.py or train_fusion.py."""
+    if "members" in saved:
+        return Fused([described(member) for member in saved["members"]], saved["conditions"])
+    net = build(saved["model"], saved["n_aux"])
+    if "judge" in saved:
+        net = Judged(net, *saved["judge"])
+    net.bank = saved["bank"]
+    return net

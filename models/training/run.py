@@ -1,6 +1,6 @@
 """The default model from nothing: every step of README.md, in order.
 
-    python run.py --work WORK                      # the default model: some seventy minutes on two cores
+    python run.py --work WORK                      # the default model: one to two hours on two cores
     python run.py --work WORK --small              # the same steps in minutes, on synthetic speech
 
 Started again, it goes on with the step that was interrupted; the steps themselves resume too.  A
@@ -27,15 +27,16 @@ python augment.py --corpus {corpus} --work {work} --copies {copies}
 python resynthesise.py --corpus {corpus} --work {work}
 bonafide features {work}/manifest.csv --root {corpus} --model {models}/training/features.toml --out {work}/features/clean
 bonafide features {work}/aug/list.csv --root {work}/aug --model {models}/training/features.toml --out {work}/features/degraded
+bonafide features {work}/single/list.csv --root {work}/single --model {models}/training/features.toml --out {work}/features/single
 bonafide features {work}/resynth/list.csv --root {work}/resynth --model {models}/training/features.toml --out {work}/features/resynth
 bonafide features {work}/noise/list.csv --root {work}/noise --model {models}/training/features.toml --out {work}/features/noise
-bonafide features {work}/host/list.csv --root {work}/host --model {models}/training/features.toml --out {work}/features/host
 python train.py --work {work} --name delay --seed 72 --steps {early} --evaluate-every {every} {delay}
 python train.py --work {work} --name small-linear --bank linear --model mini --noisy 0.5 --seed 22 --steps {steps} --evaluate-every {every}
-python train_judge.py --work {work} --name statistics --layers 3 --steps {layer}
+python train_judge.py --work {work} --name statistics --steps {layer}
 python train_judge.py --work {work} --name delay-judged --body delay --steps {layer}
 python train_judge.py --work {work} --name small-linear-judged --body small-linear --steps {layer}
-python export.py --work {work} --name small-linear-judged statistics statistics delay-judged --output {work}/bonafide-small.onnx
+python train_fusion.py --work {work} --name fused --members small-linear-judged statistics statistics delay-judged --steps {listener}
+python export.py --work {work} --name fused --output {work}/bonafide-small.onnx
 bonafide eval --model {work}/bonafide-small.toml --split dev {corpus}/manifest.csv --scores {work}/scores.csv
 python train.py --work {work} --name mel-1 --bank mel --seed 11 --steps {every} --evaluate-every {every}    # small
 python train.py --work {work} --name mel-2 --bank mel --seed 12 --steps {every} --evaluate-every {every}    # small
@@ -48,8 +49,8 @@ bonafide eval --model {work}/int8/bonafide-small-int8.toml --split dev {corpus}/
 """
 DELAY = """--bank fine --model delay --clean-share 0.9 --noisy 0.15 --strength 0 --mixup 0 --ramp 0 --batch 48 --rate 3e-3
     --decay 0.1 --average 0.99"""
-FULL = dict(clips=200, copies=8, steps=1800, early=1200, layer=500, every=600)
-SMALL = dict(clips=8, copies=2, steps=40, early=40, layer=100, every=20)
+FULL = dict(clips=200, copies=8, steps=1800, early=1200, layer=500, listener=800, every=600)
+SMALL = dict(clips=8, copies=2, steps=40, early=40, layer=100, listener=100, every=20)
 
 
 def arguments():

@@ -77,11 +77,9 @@ def low_precision(device):
 def load(folder, device, file="final.pt"):
     """A finished run: network in evaluation mode."""
     saved = torch.load(folder / file, map_location=device)
-    net = models.build(saved["model"], saved["n_aux"])
-    if "judge" in saved:  # of train_judge.py
-        net = models.Judged(net, *saved["judge"])
+    net = models.described(saved)
     net.load_state_dict(saved["weights"])
-    net.bank, net.hold_out = saved["bank"], saved["hold_out"]
+    net.hold_out = saved["hold_out"]
     return net.eval().to(device, memory_format=torch.channels_last)
 
 
@@ -92,8 +90,7 @@ def scores(net, db, device, size=64):
     out = []
     for at in range(0, len(db), size):
         x = data.image(db[at:at + size]).to(device).contiguous(memory_format=torch.channels_last)
-        with low_precision(device):
-            logits = net(x)[0].float()
+        logits, _ = net(x)
         out.append((logits[:, 1] - logits[:, 0]).cpu())
     return torch.cat(out).double().numpy()
 

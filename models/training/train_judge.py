@@ -3,12 +3,12 @@
     python train_judge.py --work WORK --name statistics                        # of model.Statistics
     python train_judge.py --work WORK --name delay-judged --body delay         # of a run of train.py, less its head
 
-Measures every window of the training clips, of their resynthesised copies and of some degraded ones once, then trains
-layers of neurons, each begun elsewhere, on windows drawn at random: some on clean ones alone, some on as many degraded
-ones, and one that tells the clean ones from the degraded.  They become one layer.  Reads WORK/features and writes
-WORK/runs/<name>/final.pt, as train.py does.  With --hold-out the harder folds of data.py are left out (folds.py).
+Measures every window of the training clips, of their resynthesised copies and of degraded ones once, then trains
+layers of neurons, each begun elsewhere, on windows drawn at random: half of them on clean ones alone, half on as many
+degraded ones too, through whole chains and by one degradation each.  They become one layer.  Reads WORK/features and
+writes WORK/runs/<name>/final.pt, as train.py does.  With --hold-out the harder folds of data.py are left out (folds.py).
 
-Loss of a layer that tells fakes = cross-entropy with label smoothing (0.05)
+Loss = cross-entropy with label smoothing (0.05)
      + 3 x cross-entropy over the generators of fakes (data.fault where resynthesise.py made them) and the sources of
        bona fide clips (data.origin), which keeps it from leaning on a few of them;
      + 0.3 x ln(1 + exp(bona fide - fake)) of the scores of two windows of one pair, the same sentence by a person and
@@ -36,22 +36,25 @@ def arguments():
     p.add_argument("--work", type=Path, required=True)
     p.add_argument("--name", required=True)
     p.add_argument("--body", help="name of a finished run of train.py; without it, model.Statistics")
-    p.add_argument("--layers", type=int, default=2, help="of each kind")
+    p.add_argument("--layers", type=int, default=2, help="for clean sound, and as many for degraded sound")
     p.add_argument("--width", type=int, default=128, help="neurons a layer")
-    p.add_argument("--gate", type=int, default=64, help="neurons of the layer that tells clean from degraded")
-    p.add_argument("--doubt", type=float, default=3.0, help="nats that a window must look degraded by")
-    p.add_argument("--steps", type=int, default=500, help="a layer")
-    p.add_argument("--batch", type=int, default=256)
-    p.add_argument("--rate", type=float, default=1e-3)
-    p.add_argument("--decay", type=float, default=0.01)
+    fitting(p, 500)
     p.add_argument("--named", type=float, default=3.0, help="weight of naming where a clip comes from")
     p.add_argument("--ranked", type=float, default=0.3, help="weight of telling a pair apart")
     p.add_argument("--forged", type=float, default=0.15, help="share of resynthesised windows among clean ones")
-    p.add_argument("--copies", type=int, default=5, help="degraded copies that are used, the last ones")
+    p.add_argument("--copies", type=int, default=5, help="copies through chains that are used, the last ones")
     p.add_argument("--hold-out", action="store_true", help="leave the harder folds out")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--features", default="features", help="folder below --work")
     return p.parse_args()
+
+
+def fitting(p, steps):
+    """Adds the options that `fitted` takes; steps: how many by default."""
+    p.add_argument("--steps", type=int, default=steps, help="a layer")
+    p.add_argument("--batch", type=int, default=256)
+    p.add_argument("--rate", type=float, default=1e-3)
+    p.add_argument("--decay", type=float, default=0.01)
 
 
 def bodied(args):
@@ -127,18 +130,21 @@ def fitted(net, pools, loss_of, args, seed):
 
 
 def joined(body, groups, mean, scale):
-    """One network of groups (layers, how many of their outputs are kept): the outputs of each group are the mean of its
-    layers'."""
-    nets = [net for group, _ in groups for net in group]
+    """One network of groups of layers, whose answers are the mean of their group's."""
+    nets = sum(groups, [])
     whole = models.Judged(body, len(mean), sum(net[0].out_features for net in nets))
     whole.mean, whole.scale = mean, scale
+
+    def difference(values):  # of logits: spoof - bona fide
+        return (values[1] - values[0])[None]
+
     with torch.no_grad():
         whole.hidden.weight.copy_(torch.cat([net[0].weight for net in nets]))
         whole.hidden.bias.copy_(torch.cat([net[0].bias for net in nets]))
-        answers = [torch.cat([net[3].weight[:kept] for net in group], 1) / len(group) for group, kept in groups]
+        answers = [torch.cat([difference(net[3].weight) for net in group], 1) / len(group) for group in groups]
         whole.answers.weight.copy_(torch.block_diag(*answers))
-        whole.answers.bias.copy_(torch.cat([sum(net[3].bias[:kept] for net in group) / len(group)
-                                            for group, kept in groups]))
+        whole.answers.bias.copy_(torch.cat([sum(difference(net[3].bias) for net in group) / len(group)
+                                            for group in groups]))
     return whole.eval()
 
 
@@ -149,12 +155,13 @@ def main():
     rows = [r for r in data.read_manifest(args.work) if r["split"] == "train"]
     if args.hold_out:
         rows = data.without_folds(rows)
-    clean, degraded, resynth = (data.Features(args.work / args.features / kind, kept["bank"])
-                                for kind in ("clean", "degraded", "resynth"))
-    copies = train.read_copies(args.work, degraded)
+    clean, degraded, single, resynth = (data.Features(args.work / args.features / kind, kept["bank"], False)
+                                        for kind in ("clean", "degraded", "single", "resynth"))
+    copies, alone = train.read_copies(args.work, degraded), train.read_copies(args.work, single, "single")
     origins = sorted({data.origin(r) for r in rows} | {data.fault(path) for path in resynth.index})
     clips = [(r["path"], int(r["label"] == "fake"), origins.index(data.origin(r)), r["pair_id"]) for r in rows]
-    coded = [(copy, *labels) for path, *labels in clips for copy in copies[path][-args.copies:]]
+    worse = ((degraded, [(copy, *labels) for path, *labels in clips for copy in copies[path][-args.copies:]]),
+             (single, [(copy, *labels) for path, *labels in clips for copy in alone[path]]))
     forgeries = train.read_copies(args.work, resynth, "resynth")
     faulty = [(copy, 1, origins.index(data.fault(copy)), "") for path, *_ in clips for copy in forgeries.get(path, [])]
     x, y, pairs = measured(body, clean, clips)
@@ -167,9 +174,11 @@ def main():
     known = 1 - args.forged, x, y
     fakes, of_fakes, _ = measured(body, resynth, faulty)
     forged = args.forged, normalised(fakes), of_fakes
-    other, of_other, other_pairs = measured(body, degraded, coded)
-    other_pairs = Pairs(normalised(other), of_other, other_pairs)
-    other = 0.5, other, of_other
+    other, of_other, other_pairs = zip(*(measured(body, *some) for some in worse))
+    chains = len(of_other[0])
+    other, of_other = normalised(torch.cat(other)), torch.cat(of_other)
+    other_pairs = Pairs(other, of_other, sum(other_pairs, []))
+    others = [(0.25, other[some], of_other[some]) for some in (slice(chains), slice(chains, None))]
 
     def verdict(pairs):
         def loss(net, x, y):
@@ -179,26 +188,17 @@ def main():
                     + args.ranked * pairs.loss(net))
         return loss
 
-    def gate(net, x, y):
-        return F.binary_cross_entropy_with_logits(net(x)[:, 0], y)
-
-    def layers(count, width, outputs, pools, loss_of, seed):
+    def layers(pools, loss_of, seed):
         found = []
-        for seed in range(seed, seed + count):
+        for seed in range(seed, seed + args.layers):
             torch.manual_seed(seed)
-            found.append(fitted(layer(len(mean), width, outputs), pools, loss_of, args, seed))
+            found.append(fitted(layer(len(mean), args.width, VERDICT + len(origins)), pools, loss_of, args, seed))
         return found
 
     alone = [known, forged]
-    both = [(share / 2, x, y) for share, x, y in alone] + [other]
-    which = [(share, x, torch.full((len(x),), float(degraded))) for (share, x, _), degraded in zip(both, (0, 0, 1))]
-    outputs = VERDICT + len(origins)
-    net = joined(body, [
-        (layers(args.layers, args.width, outputs, alone, verdict(pairs), args.seed), VERDICT),
-        (layers(args.layers, args.width, outputs, both, verdict(other_pairs), args.seed + args.layers), VERDICT),
-        (layers(1, args.gate, 1, which, gate, args.seed + 2 * args.layers), 1)], mean, scale)
-    with torch.no_grad():
-        net.answers.bias[-1] -= args.doubt  # the gate's answer
+    both = [(share / 2, x, y) for share, x, y in alone] + others
+    net = joined(body, [layers(alone, verdict(pairs), args.seed),
+                        layers(both, verdict(other_pairs), args.seed + args.layers)], mean, scale)
     run = args.work / "runs" / args.name
     run.mkdir(parents=True, exist_ok=True)
     torch.save(dict(kept, judge=(len(mean), net.hidden.out_features), hold_out=args.hold_out, step=args.steps,
