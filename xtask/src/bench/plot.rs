@@ -88,6 +88,11 @@ fn bars(area: &Area, title: &str, table: &Table) -> Result<(), Problem> {
     Ok(())
 }
 
+/// To one decimal, which is left out where it is 0.
+fn tenths(value: &f64) -> String {
+    ((value * 10.0).round() / 10.0).to_string()
+}
+
 fn lines(area: &Area, title: &str, series: &[Line]) -> Result<(), Problem> {
     let all = || series.iter().flat_map(|(_, points)| points);
     if all().count() == 0 {
@@ -104,8 +109,8 @@ fn lines(area: &Area, title: &str, series: &[Line]) -> Result<(), Problem> {
     chart
         .configure_mesh()
         .axis_style(MUTED)
-        .x_label_formatter(&|x| ((x * 10.0).round() / 10.0).to_string())
-        .y_label_formatter(&|y| format!("{y:.0}"))
+        .x_label_formatter(&tenths)
+        .y_label_formatter(&tenths)
         .light_line_style(TRANSPARENT)
         .label_style(("sans-serif", 14))
         .draw()?;
