@@ -152,12 +152,28 @@ fn what_can_not_be_read_is_said_and_the_rest_is_done() {
 fn a_truncated_file_is_judged_as_far_as_it_goes() {
     let folder = tempfile::tempdir().unwrap();
     let file = voice(folder.path(), "voice.wav", 6.0);
-    let bytes = fs::read(&file).unwrap();
-    fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+    let whole = fs::read(&file).unwrap();
+    let half = &whole[..whole.len() / 2];
+    fs::write(&file, half).unwrap();
     let output = bonafide(&["scan", "--json", text(&file)]);
     let record = &records(&output)[0];
     assert_eq!(record["state"], "scored");
     assert!((2.5..3.5).contains(&record["duration_s"].as_f64().unwrap()), "{record}");
+    let problem = record["problem"].as_str().expect("half of it is missing");
+    assert!(problem.contains("its header tells of 6.0 s"), "{problem}");
+    assert_eq!(code(&output), 2);
+
+    // A program that writes to a pipe can't go back to its header.
+    let length = whole.windows(4).position(|four| four == b"data").unwrap() + 4;
+    for unknown in [u32::MAX, 0x7fff_f000] {
+        let mut bytes = half.to_vec();
+        bytes[4..8].copy_from_slice(&unknown.to_le_bytes());
+        bytes[length..length + 4].copy_from_slice(&unknown.saturating_sub(length as u32 - 4).to_le_bytes());
+        fs::write(&file, bytes).unwrap();
+        let output = bonafide(&["scan", "--json", text(&file)]);
+        assert_eq!(records(&output)[0]["problem"], Value::Null);
+        assert!(code(&output) < 2);
+    }
 }
 
 #[test]

@@ -100,6 +100,20 @@ fn without_ffmpeg_its_degradations_are_refused_or_skipped_aloud() {
 }
 
 #[test]
+fn a_file_that_is_missing_does_not_cost_the_others() {
+    let folder = corpus(4, |_| 0.5);
+    fs::remove_file(folder.path().join("2.wav")).unwrap();
+    let output = eval(folder.path(), &["--json", "--degrade", "all"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let report = report(&output);
+    assert!(report["unread_files"].to_string().contains("2.wav: can't be opened"), "{report}");
+    let done = report["degraded"].as_array().unwrap().iter().filter(|row| row["skipped"].is_null());
+    for row in done {
+        assert_eq!(row["per_file"]["bonafide"], 1, "{row}");
+    }
+}
+
+#[test]
 fn columns_are_counted_by_value() {
     let folder = corpus(6, |_| 0.5);
     let output = eval(folder.path(), &["--json", "--by", "language,generator"]).output().unwrap();

@@ -256,6 +256,74 @@ fn what_can_not_be_written_is_said_and_what_was_done_is_kept() {
     assert!(said(&file_as_folder).contains("a folder is needed"), "{}", said(&file_as_folder));
 }
 
+#[test]
+fn what_is_in_no_log_was_not_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sounds, out, logs) =
+        (folder.path().join("sounds"), folder.path().join("out"), folder.path().join("logs"));
+    fs::create_dir(&sounds).unwrap();
+    (0..2).for_each(|i| drop(voice(&sounds, &format!("{i}.wav"), 3.0, i)));
+    let log = logs.join("scan.jsonl");
+    let scan = || bonafide(&["scan", "-o", text(&out), "--log", text(&log), text(&sounds)]);
+    let held = || bonafide(&["verify", text(&log)]);
+    let nowhere = scan();
+    assert!(code(&nowhere) == 2 && said(&nowhere).contains("the same command goes on"), "{}", said(&nowhere));
+    fs::create_dir(&logs).unwrap();
+    assert!(code(&scan()) < 2);
+    assert!(said(&held()).contains("streams: 2,"), "{}", said(&held()));
+    assert!(said(&scan()).contains("2 files were judged before"));
+    fs::remove_file(&log).unwrap();
+    assert!(code(&scan()) < 2);
+    assert!(said(&held()).contains("streams: 2,"), "a log that is gone is written again: {}", said(&held()));
+}
+
+#[test]
+fn what_could_not_be_read_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sounds, out) = (folder.path().join("sounds"), folder.path().join("out"));
+    fs::create_dir(&sounds).unwrap();
+    voice(&sounds, "voice.wav", 3.0, 1);
+    fs::write(sounds.join("noise.wav"), "no sound").unwrap();
+    for before in ["with problems: 1", "1 files were judged before"] {
+        let output = bonafide(&["scan", "-o", text(&out), text(&sounds)]);
+        assert!(code(&output) == 2 && said(&output).contains(before), "{}", said(&output));
+    }
+}
+
+/// Names in Latin-1, as in old archives: not to be told apart by what a terminal shows of them.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_utf_8_stay_two() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (sounds, out) = (folder.path().join("sounds"), folder.path().join("out"));
+    fs::create_dir(&sounds).unwrap();
+    for (i, name) in [&b"M\xfcller.wav"[..], b"M\xf6ller.wav"].into_iter().enumerate() {
+        let made = voice(&sounds, "voice.wav", 3.0, i as u32);
+        fs::rename(made, sounds.join(std::ffi::OsStr::from_bytes(name))).unwrap();
+    }
+    let scan = || bonafide(&["scan", "-f", "html,json", "-o", text(&out), text(&sounds)]);
+    assert!(code(&scan()) < 2);
+    assert_eq!(fs::read_dir(out.join("files")).unwrap().count(), 2);
+    let table = fs::read_to_string(out.join("scores.jsonl")).unwrap();
+    assert!(table.contains(r"M\\xfcller.wav") && table.contains(r"M\\xf6ller.wav"), "{table}");
+    assert!(said(&scan()).contains("2 files were judged before"));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_link_leads_to_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = voice(folder.path(), "voice.wav", 3.0, 1);
+    let (page, link) = (folder.path().join("page.html"), folder.path().join("latest.html"));
+    fs::write(&page, "old").unwrap();
+    std::os::unix::fs::symlink(&page, &link).unwrap();
+    assert_eq!(code(&bonafide(&["report", text(&file), "-o", text(&link)])), 0);
+    assert!(link.is_symlink() && fs::read_to_string(&page).unwrap().contains("</html>"));
+    let shown = bonafide(&["report", text(&file), "-o", "/dev/stdout"]);
+    assert!(code(&shown) == 0 && said(&shown).contains("</html>"), "{}", said(&shown));
+}
+
 /// A limit on the size of files stops the second, longer page, as a full disk does.
 #[cfg(target_os = "linux")]
 #[test]

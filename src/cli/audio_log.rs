@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::judge::{Judgement, Settings};
+use super::text::named;
 use crate::detect::probability;
 use crate::engine::ScorerPool;
 use crate::evidence::{self, End, FileId, Hash, Header, Log, LogError, ReadingRecord, WindowRecord, now};
@@ -51,12 +52,7 @@ pub fn header(
         file: judgement.file,
         rate: known.then(|| f64::from(judgement.rate)),
         channels: known.then_some(judgement.channels),
-        ..Header::new(
-            pool.model(),
-            &engine(pool.engine(), pool.note()),
-            settings,
-            &path.display().to_string(),
-        )
+        ..Header::new(pool.model(), &engine(pool.engine(), pool.note()), settings, &named(path))
     }
 }
 
@@ -109,19 +105,19 @@ impl ScanLog {
         Self { at: at.to_owned(), log: None, problem: None }
     }
 
-    /// Adds a judged file.
-    pub fn write(&mut self, header: &Header, judgement: &Judgement, threshold: f32) {
+    /// Adds a judged file; whether all of it was written.
+    pub fn write(&mut self, header: &Header, judgement: &Judgement, threshold: f32) -> bool {
         let begun = match &mut self.log {
             Some(log) => log.next(header),
             None => Log::open(&self.at, header).map(|log| self.log = Some(log)),
         };
-        self.note(begun);
+        let mut whole = self.note(begun);
         for window in windows(judgement) {
             let written = self.log.as_mut().map_or(Ok(()), |log| log.window(window));
-            self.note(written);
+            whole &= self.note(written);
         }
         let ended = self.log.as_mut().map_or(Ok(()), |log| log.end(end(judgement, threshold)));
-        self.note(ended);
+        whole & self.note(ended)
     }
 
     /// Closes it; the first problem that there was, if any.
@@ -131,9 +127,7 @@ impl ScanLog {
         self.problem
     }
 
-    fn note(&mut self, written: Result<(), LogError>) {
-        if let Err(problem) = written {
-            self.problem.get_or_insert(problem);
-        }
+    fn note(&mut self, written: Result<(), LogError>) -> bool {
+        written.map_err(|problem| self.problem.get_or_insert(problem)).is_ok()
     }
 }

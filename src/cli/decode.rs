@@ -18,6 +18,16 @@ use crate::dsp::{HOST_RATES, MAX_CHANNELS};
 pub const EXTENSIONS: [&str; 14] =
     ["wav", "wave", "flac", "mp3", "ogg", "oga", "m4a", "mp4", "aac", "aif", "aiff", "aifc", "caf", "mka"];
 
+/// Formats whose headers count samples; others' are estimates, or count otherwise (AAC with a second half).
+const COUNTED: [&str; 3] = ["wave", "flac", "aiff"];
+
+/// Samples of all channels from which on a length is none: a program that writes to a pipe leaves 2 or 4 GB there,
+/// of 4 bytes a sample at most.
+const UNKNOWN: u64 = 0x7fff_0000 / 4;
+
+/// Seconds that a header may be wrong by.
+const MISSING_S: f64 = 0.1;
+
 /// Why a file, or the rest of it, could not be read.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[error("{0}")]
@@ -43,6 +53,10 @@ pub struct Audio {
     pub samples: Option<u64>,
     /// Packets that could not be decoded and were left out.
     pub damaged: u64,
+    /// Whether the header counts the samples exactly.
+    counted: bool,
+    /// Samples that were decoded.
+    decoded: u64,
 }
 
 impl Audio {
@@ -83,13 +97,36 @@ impl Audio {
             .make_audio_decoder(parameters, &Default::default())
             .map_err(|error| DecodeError::new(format!("has a codec that can't be read: {error}")))?;
         let (track, samples) = (track.id, track.num_frames);
-        let mut audio =
-            Self { format, decoder, track, block: Vec::new(), rate: 0, channels: 0, samples, damaged: 0 };
+        let mut audio = Self {
+            counted: COUNTED.contains(&format.format_info().short_name),
+            format,
+            decoder,
+            track,
+            block: Vec::new(),
+            rate: 0,
+            channels: 0,
+            samples,
+            damaged: 0,
+            decoded: 0,
+        };
         // Rate and channels are only certain once the first packet is decoded.
         if !audio.decode_block()? {
             return Err(DecodeError::new("holds no samples"));
         }
         Ok(audio)
+    }
+
+    /// What is amiss with a file that was read to its end, in words: packets that were left out, or an end
+    /// before the one that the header tells, as of a copy that was broken off.
+    pub fn amiss(&self) -> Option<String> {
+        if self.damaged > 0 {
+            return Some(format!("{} damaged packets were left out", self.damaged));
+        }
+        let told = self.samples.filter(|told| self.counted && *told < UNKNOWN / self.channels as u64)?;
+        let seconds = |samples: u64| samples as f64 / f64::from(self.rate);
+        let (read_s, told_s) = (seconds(self.decoded), seconds(told));
+        (told_s - read_s > MISSING_S)
+            .then(|| format!("ends at {read_s:.1} s, where its header tells of {told_s:.1} s: is it whole?"))
     }
 
     /// The next block, a slice of samples a channel; `None` at the end.
@@ -126,6 +163,7 @@ impl Audio {
                 Ok(buffer) if buffer.frames() == 0 => {}
                 Ok(buffer) => {
                     let (rate, channels) = (buffer.spec().rate(), buffer.num_planes());
+                    self.decoded += buffer.frames() as u64;
                     buffer.copy_to_vecs_planar(&mut self.block);
                     self.accept(rate, channels)?;
                     return Ok(true);

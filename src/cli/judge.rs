@@ -1,6 +1,7 @@
 //! Files through the engine, on all cores, in order.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -141,7 +142,7 @@ pub fn judge_files(
     paths: &[PathBuf],
     pool: &ScorerPool,
     settings: Settings,
-    mut sink: impl FnMut(usize, Judgement),
+    mut sink: impl FnMut(usize, Judgement) -> ControlFlow<()>,
 ) {
     let most = pool.at_once().clamp(1, TOGETHER);
     let together = (paths.len() / rayon::current_num_threads() / GROUPS).clamp(1, most);
@@ -149,15 +150,16 @@ pub fn judge_files(
     let read = |path: &PathBuf| Reading::of(path, pool, settings, |_, _| {});
     let judge = |group: &&[PathBuf]| Reading::finish_together(group.iter().map(read).collect());
     in_order(&groups, judge, |i, judgements| {
-        (i * together..).zip(judgements).for_each(|(i, judgement)| sink(i, judgement));
+        (i * together..).zip(judgements).try_for_each(|(i, judgement)| sink(i, judgement))
     });
 }
 
-/// Works on `items` on as many threads as there are cores; `sink` gets what comes out in their order.
+/// Works on `items` on as many threads as there are cores; `sink` gets what comes out in their order, and
+/// breaks off where nothing more is wanted.
 pub fn in_order<T: Sync, R: Send>(
     items: &[T],
     work: impl Fn(&T) -> R + Sync,
-    mut sink: impl FnMut(usize, R),
+    mut sink: impl FnMut(usize, R) -> ControlFlow<()>,
 ) {
     let threads = rayon::current_num_threads().min(items.len());
     let next = AtomicUsize::new(0);
@@ -182,7 +184,9 @@ pub fn in_order<T: Sync, R: Send>(
         for (i, result) in received {
             waiting.insert(i, result);
             while let Some(result) = waiting.remove(&due) {
-                sink(due, result);
+                if sink(due, result).is_break() {
+                    return; // and threads find nobody who takes what they have
+                }
                 due += 1;
             }
         }

@@ -62,8 +62,14 @@ pub fn unwritten(error: std::io::Error) -> String {
 /// # Errors
 /// It can't be written: a full disk, no folder, no permission; in words with what to do.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    // What a link leads to is replaced, not the link.
+    let whole = path.canonicalize();
+    let path = whole.as_deref().unwrap_or(path);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let write = || {
+        if path.exists() && !path.is_file() {
+            return std::fs::write(path, bytes); // a pipe, a terminal, /dev/null
+        }
         let mut file = new_file(folder.unwrap_or(Path::new(".")))?;
         file.write_all(bytes)?;
         file.persist(path)?;

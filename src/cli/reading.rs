@@ -98,10 +98,8 @@ impl Heard {
             audio.consume();
             progress(self.judgement.duration_s, total_s);
         }
-        if audio.damaged > 0 {
-            let damaged = || format!("{} damaged packets were left out", audio.damaged);
-            self.judgement.problem.get_or_insert_with(damaged);
-        }
+        let problem = &mut self.judgement.problem;
+        *problem = problem.take().or_else(|| audio.amiss());
         Ok(stream)
     }
 

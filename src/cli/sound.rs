@@ -39,10 +39,7 @@ impl Sound {
             }
             audio.consume();
         }
-        match audio.damaged {
-            0 => Ok(()),
-            damaged => Err(format!("{damaged} damaged packets were left out")),
-        }
+        audio.amiss().map_or(Ok(()), Err)
     }
 
     /// Samples a channel.

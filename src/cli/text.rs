@@ -1,5 +1,7 @@
 //! Figures and names as words.
 
+use std::path::Path;
+
 /// A probability, three digits wide.
 pub fn percent(p: f32) -> String {
     format!("{:3.0} %", p * 100.0)
@@ -36,6 +38,12 @@ pub fn words(state: &str) -> &str {
 /// not reach it.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// A path as a record names it; bytes that are no UTF-8 as `\xfc`, so that two names stay two.
+pub fn named(path: &Path) -> String {
+    let escaped = || path.as_os_str().as_encoded_bytes().escape_ascii().to_string();
+    path.to_str().map_or_else(escaped, str::to_owned)
 }
 
 /// Unicode's bidirectional controls.

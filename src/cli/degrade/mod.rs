@@ -135,6 +135,9 @@ impl Degradation {
     /// # Errors
     /// ffmpeg failed; in words.
     pub fn apply(&self, mut sound: Sound, seed: u64) -> Result<Sound, String> {
+        if sound.channels.is_empty() {
+            return Ok(sound); // it could not be opened
+        }
         match &self.how {
             How::Here(change) => change(&mut sound, &mut Seeded::seed_from_u64(seed))?,
             How::Codec(codec) => codec.apply(&mut sound)?,

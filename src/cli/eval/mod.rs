@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
 use std::io::Write as _;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -119,6 +120,7 @@ impl Eval {
                     written = write_scores(scores, row, &heard.clean);
                 }
                 progress.inc(1);
+                ControlFlow::Continue(())
             },
         );
         progress.finish_and_clear();

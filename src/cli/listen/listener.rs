@@ -92,7 +92,7 @@ impl<'a> Listener<'a> {
             let change = self.alarm.reset();
             self.change(&mut stream, change, self.clock.samples(), None);
         }
-        self.settle(&mut stream);
+        self.settle(&mut stream, heard);
         let end = End {
             reason: if self.shared.once && self.alarm.count > 0 { "alarm" } else { reason },
             duration_s: seconds(self.clock.seconds_at(self.clock.samples())),
@@ -308,13 +308,16 @@ impl<'a> Listener<'a> {
         }
     }
 
-    /// Waits a little for actions that are still on their way.
-    fn settle(&mut self, stream: &mut Stream) {
+    /// Waits a little for actions that are still on their way; but not where the next call is waiting already.
+    fn settle(&mut self, stream: &mut Stream, heard: &Receiver<Heard>) {
         let deadline = Instant::now() + GRACE;
-        while self.open_actions > 0 {
-            let Ok(action) = self.feedback.1.recv_deadline(deadline) else { return };
-            self.open_actions -= 1;
-            self.tell(stream, What::Action(action));
+        let line = stream.call.is_some();
+        let next = || line && !heard.is_empty() && !self.shared.control.is_stopping();
+        while self.open_actions > 0 && !next() && Instant::now() < deadline {
+            if let Ok(action) = self.feedback.1.recv_timeout(TICK) {
+                self.open_actions -= 1;
+                self.tell(stream, What::Action(action));
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! A scan into a folder: an index, tables, and for each file what was asked for; resumable.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -18,6 +18,7 @@ use crate::cli::options::write_whole;
 use crate::cli::record::Record;
 use crate::cli::report::{index, page_of, story_of};
 use crate::cli::table::Table;
+use crate::cli::text::named;
 use crate::engine::ScorerPool;
 use crate::evidence::Hash;
 
@@ -40,8 +41,6 @@ enum Outcome {
     Kept(Box<Record>),
     /// Judged; with it, for the log, its windows.
     Judged(Box<Done>, Option<Box<Judgement>>),
-    /// Not judged, as nothing can be written any more; in words.
-    Stopped(Option<String>),
 }
 
 impl Folder<'_> {
@@ -59,55 +58,58 @@ impl Folder<'_> {
         // Each job writes to files of its own: a network's disk can't have two append to one.
         let part = self.shard.map(|shard| format!("-{}", shard.name())).unwrap_or_default();
         let key = self.key();
-        let (mut state, done) = State::open(self.out, &part, key).map_err(unwritten)?;
+        let (mut state, mut done) = State::open(self.out, &part, key).map_err(unwritten)?;
+        // What is in a log that is gone is in none.
+        if self.log.is_some_and(|log| !log.exists()) {
+            done.clear();
+        }
         let own_log =
             self.formats.contains(&Format::Log).then(|| self.out.join(format!("scan{part}.log.jsonl")));
         let mut log = log_of(self.log.or(own_log.as_deref()));
-        let stopped = AtomicBool::new(false);
         let (mut records, mut problem) = (Vec::new(), None);
         let logged = log.is_some();
-        let work = |path: &PathBuf| {
-            if stopped.load(Ordering::Relaxed) {
-                return Outcome::Stopped(None);
-            }
-            self.work(path, &done, key, logged).unwrap_or_else(|problem| {
-                stopped.store(true, Ordering::Relaxed);
-                Outcome::Stopped(Some(problem))
-            })
-        };
-        in_order(files, work, |i, outcome| {
-            progress.inc(1);
-            match outcome {
-                Outcome::Kept(record) => {
-                    tally.kept += 1;
-                    tally.add(&record);
-                    records.push(*record);
-                }
-                Outcome::Judged(one, judgement) => {
-                    if let (Some(log), Some(judgement)) = (&mut log, judgement) {
-                        let header = audio_log::header(
-                            &files[i],
-                            &judgement,
-                            self.pool,
-                            self.settings,
-                            self.threshold,
-                        );
-                        log.write(&header, &judgement, self.threshold);
+        in_order(
+            files,
+            |path| self.work(path, &done, key, logged),
+            |i, outcome| {
+                progress.inc(1);
+                match outcome {
+                    Ok(Outcome::Kept(record)) => {
+                        tally.kept += 1;
+                        tally.add(&record);
+                        records.push(*record);
                     }
-                    if let Err(error) = state.add(&one) {
-                        stopped.store(true, Ordering::Relaxed);
-                        problem.get_or_insert_with(|| unwritten(error));
+                    Ok(Outcome::Judged(one, judgement)) => {
+                        if let (Some(log), Some(judgement)) = (&mut log, judgement) {
+                            let header = audio_log::header(
+                                &files[i],
+                                &judgement,
+                                self.pool,
+                                self.settings,
+                                self.threshold,
+                            );
+                            if !log.write(&header, &judgement, self.threshold) {
+                                let why =
+                                    "stopped, as the log can't be written; the same command goes on there";
+                                problem = Some(why.to_owned());
+                                return ControlFlow::Break(());
+                            }
+                        }
+                        tally.add(&one.record);
+                        records.push(one.record.clone());
+                        if let Err(error) = state.add(&one) {
+                            problem = Some(unwritten(error));
+                            return ControlFlow::Break(());
+                        }
                     }
-                    tally.add(&one.record);
-                    records.push(one.record);
-                }
-                Outcome::Stopped(why) => {
-                    if let Some(why) = why {
-                        problem.get_or_insert(why);
+                    Err(why) => {
+                        problem = Some(why);
+                        return ControlFlow::Break(());
                     }
                 }
-            }
-        });
+                ControlFlow::Continue(())
+            },
+        );
         tally.close(log);
         match problem {
             Some(problem) => Err(problem),
@@ -126,7 +128,7 @@ impl Folder<'_> {
             settings.channel.name(),
             threshold,
             timeline,
-            self.log.is_some(),
+            self.log.map(named),
             formats.collect::<Vec<_>>(),
         ]);
         Hash::of(text.to_string().as_bytes())
@@ -139,9 +141,11 @@ impl Folder<'_> {
         key: Hash,
         logged: bool,
     ) -> Result<Outcome, String> {
-        let name = path.display().to_string();
+        let name = named(path);
         let there = || self.each().all(|format| self.place(&name, format).exists());
-        if let Some(one) = done.get(&name).filter(|one| one.still_holds(path) && there()) {
+        // What could not be read may be readable now.
+        let holds = |one: &&Done| !one.record.failed() && one.still_holds(path) && there();
+        if let Some(one) = done.get(&name).filter(holds) {
             return Ok(Outcome::Kept(Box::new(one.record.clone())));
         }
         // Before it is read: a file that changes meanwhile is judged again.

@@ -9,6 +9,7 @@ mod state;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -24,7 +25,7 @@ use super::judge::{Judgement, Settings, judge_file, judge_files};
 use super::options::{JudgeOptions, unwritten, write_whole};
 use super::record::Record;
 use super::table::Table;
-use super::text::{clock, printable};
+use super::text::{clock, named, printable};
 use crate::engine::ScorerPool;
 
 /// Judges audio files (WAV, FLAC, MP3, OGG, M4A/AAC, AIFF, CAF) or folders of them.
@@ -187,9 +188,8 @@ impl Scan {
         let settings = Settings { digests, ..settings };
         let mut written = Ok(());
         let mut tell = |i: usize, judgement: Judgement| {
-            let path = files[i].display().to_string();
             let windows = self.timeline && sink.format != Format::Log;
-            let record = Record::new(path, &judgement, pool, threshold, windows);
+            let record = Record::new(named(&files[i]), &judgement, pool, threshold, windows);
             tally.add(&record);
             if written.is_ok() {
                 let format = sink.format;
@@ -200,6 +200,8 @@ impl Scan {
                 let header = audio_log::header(&files[i], &judgement, pool, settings, threshold);
                 log.write(&header, &judgement, threshold);
             }
+            // Nobody would get to know what follows, unless a log does.
+            if written.is_err() && log.is_none() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         if let [file] = files {
             // One long file: progress in seconds.
@@ -207,11 +209,11 @@ impl Scan {
                 progress.set_length(total_s.unwrap_or(done_s) as u64);
                 progress.set_position(done_s as u64);
             });
-            tell(0, judgement);
+            let _ = tell(0, judgement);
         } else {
             judge_files(files, pool, settings, |i, judgement| {
-                tell(i, judgement);
                 progress.inc(1);
+                tell(i, judgement)
             });
         }
         tally.close(log);
