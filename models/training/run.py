@@ -55,7 +55,7 @@ SMALL = dict(clips=8, copies=2, steps=40, early=40, layer=100, listener=100, eve
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("--work", type=Path, required=True, help="folder outside the repository, 12 GB")
+    p.add_argument("--work", type=Path, required=True, help="folder outside the repository, 25 GB")
     p.add_argument("--corpus", type=Path, help="default: ../shared/corpus, or synthetic if --small")
     p.add_argument("--small", action="store_true", help="few steps: a test of the pipeline")
     p.add_argument("--bonafide", help="the program; default: cargo run --release --")

@@ -27,26 +27,28 @@ pub fn draw(path: &Path, tables: &[Table]) -> Result<()> {
             bars(&panels[0], "ms from file to verdict, a clip of 2 s (logarithmic)", peers)?;
         }
         if let Some(streams) = find("streams") {
-            let title = "CPU, % of one core, by streams at a hop of 1 s";
-            let cpu = "CPU, share of one core";
-            let line = |column: &str| points(streams, "streams", column, "hop, s", 1.0);
-            lines(
-                &panels[1],
-                title,
-                &[("CPU".to_owned(), line(cpu)), ("windows dropped".to_owned(), line("dropped"))],
-            )?;
-            let line = |column: &str| points(streams, "hop, s", column, "streams", 8.0);
-            let title = "CPU, % of one core, by hop (s) of 8 streams";
-            lines(
-                &panels[2],
-                title,
-                &[("CPU".to_owned(), line(cpu)), ("windows dropped".to_owned(), line("dropped"))],
-            )?;
+            for (panel, x, key, value, what) in [
+                (&panels[1], "streams", "hop, s", 1.0, "number of streams, at a hop of 1 s"),
+                (&panels[2], "hop, s", "streams", 8.0, "hop (s) of 8 streams"),
+            ] {
+                let line = |column: &str| points(streams, x, column, key, value);
+                let dropped: f64 = line("dropped").iter().map(|(_, windows)| windows).sum();
+                let title = format!("CPU, % of one core, by {what}; windows dropped: {dropped}");
+                lines(panel, &title, &[("CPU".to_owned(), line("CPU, share of one core"))])?;
+            }
         }
         if let Some(audio) = find("own p99.9") {
-            let line = |column: &str| points(audio, "host rate, kHz", column, "block", 64.0);
-            let series = [("own p99.9".to_owned(), line("own p99.9")), ("mean".to_owned(), line("mean"))];
-            lines(&panels[3], "audio thread: µs a block of 64, by host rate (kHz)", &series)?;
+            // kHz times µs of 64 samples: a sixty-fourth of a thousandth.
+            let line = |name: &str, column: &str| {
+                let points = points(audio, "host rate, kHz", column, "block", 64.0);
+                (name.to_owned(), points.into_iter().map(|(khz, us)| (khz, khz * us / 640.0)).collect())
+            };
+            let title = "audio thread: % of the time that a block of 64 lasts, by host rate (kHz)";
+            lines(
+                &panels[3],
+                title,
+                &[line("p99.9, each block at its quickest", "own p99.9"), line("mean", "mean")],
+            )?;
         }
         root.present()
     };
@@ -70,7 +72,13 @@ fn bars(area: &Area, title: &str, table: &Table) -> Result<(), Problem> {
         .margin(16)
         .x_label_area_size(28)
         .build_cartesian_2d((1.0..2.0 * longest).log_scale(), 0.0..values.len() as f64)?;
-    chart.configure_mesh().disable_y_mesh().disable_y_axis().label_style(("sans-serif", 14)).draw()?;
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .disable_y_axis()
+        .x_label_formatter(&tenths)
+        .label_style(("sans-serif", 14))
+        .draw()?;
     for (i, (row, value)) in table.rows.iter().zip(&values).enumerate() {
         let low = (values.len() - 1 - i) as f64;
         let colour = if i == 0 { SECOND } else { FIRST };
@@ -93,33 +101,41 @@ fn tenths(value: &f64) -> String {
     ((value * 10.0).round() / 10.0).to_string()
 }
 
+/// `series` over the same values of x, which stand side by side.
 fn lines(area: &Area, title: &str, series: &[Line]) -> Result<(), Problem> {
-    let all = || series.iter().flat_map(|(_, points)| points);
-    if all().count() == 0 {
+    let x: Vec<f64> = series[0].1.iter().map(|(x, _)| *x).collect();
+    if x.is_empty() {
         return Ok(());
     }
-    let (left, right) = all().fold((f64::MAX, 0.0), |(l, r): (f64, f64), (x, _)| (l.min(*x), r.max(*x)));
-    let top = all().map(|(_, y)| *y).fold(1.0, f64::max);
+    let top = series.iter().flat_map(|(_, points)| points).map(|(_, y)| *y).fold(0.0, f64::max);
+    let (last, room) = (x.len() as i32, if series.len() > 1 { 1.4 } else { 1.1 }); // for the legend
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 18).into_font().color(&INK))
         .margin(16)
         .x_label_area_size(28)
         .y_label_area_size(48)
-        .build_cartesian_2d((0.9 * left..1.1 * right).log_scale(), 0.0..1.4 * top)?; // room for the legend
+        .build_cartesian_2d(-1..last, 0.0..room * top)?;
     chart
         .configure_mesh()
         .axis_style(MUTED)
-        .x_label_formatter(&tenths)
+        .x_labels(x.len() + 2)
+        .x_label_formatter(&|i| {
+            usize::try_from(*i).ok().and_then(|i| x.get(i)).map_or(String::new(), f64::to_string)
+        })
         .y_label_formatter(&tenths)
         .light_line_style(TRANSPARENT)
         .label_style(("sans-serif", 14))
         .draw()?;
     for ((name, points), colour) in series.iter().zip([FIRST, SECOND]) {
+        let points = || (0..).zip(points.iter().map(|(_, y)| *y));
         chart
-            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
+            .draw_series(LineSeries::new(points(), colour.stroke_width(2)))?
             .label(name)
             .legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 16, y + 2)], colour.filled()));
-        chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
+        chart.draw_series(points().map(|point| Circle::new(point, 3, colour.filled())))?;
+    }
+    if series.len() == 1 {
+        return Ok(());
     }
     chart
         .configure_series_labels()
