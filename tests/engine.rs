@@ -271,14 +271,14 @@ fn a_jump_or_reset_glues_nothing_together() {
 fn a_model_that_fails_is_an_error_state_not_a_crash() {
     let text = include_str!("../models/bonafide-small.toml").replace("frames = 200", "frames = 201");
     let model = Model::from_parts("misfit", &text, default_model().onnx.to_vec()).unwrap();
-    let (_processor, queue) =
+    let (mut processor, queue) =
         StreamProcessor::new(&model.manifest.front_end, StreamConfig::at(16_000.0)).unwrap();
     let worker = StreamWorker::new(
         &model.manifest,
         queue,
-        WorkerConfig { hop_s: 0.5, max_pending: 4, lossless: false },
+        WorkerConfig { hop_s: 0.5, max_pending: 4, lossless: true },
     );
-    let (sink, _events) = crossbeam_channel::unbounded();
+    let (sink, events) = crossbeam_channel::unbounded();
     let handle = InferenceService::shared().unwrap().add(worker, model, EngineChoice::Auto, sink);
     let deadline = Instant::now() + Duration::from_secs(60);
     while handle.status().error.is_none() {
@@ -286,6 +286,13 @@ fn a_model_that_fails_is_an_error_state_not_a_crash() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(handle.cell().read().unwrap().integrated.state, State::Error);
+    assert!(handle.status().error.unwrap().to_string().contains("misfit"));
+    // Nor does silence make it look as if it could judge.
+    processor.process(&[vec![0.0; 36_000]]);
+    let Event::Window(window) = events.recv_timeout(Duration::from_secs(60)).unwrap() else {
+        panic!("a window comes first")
+    };
+    assert_eq!([window.scores.momentary.state, window.scores.short_term.state], [State::Error; 2]);
     assert!(handle.status().error.unwrap().to_string().contains("misfit"));
 }
 

@@ -130,7 +130,8 @@ impl Loudest {
         let mut loudest = self.current;
         for c in 0..channels {
             let x = sample(c);
-            self.power[c] += self.smoothing * (x * x - self.power[c]);
+            let power = self.power[c] + self.smoothing * (x * x - self.power[c]);
+            self.power[c] = if power > 1e-30 { power } else { 0.0 }; // silence would decay into denormals, and stay there
             if self.power[c] > self.power[loudest] {
                 loudest = c;
             }
@@ -169,6 +170,15 @@ mod tests {
         let out = mix(ChannelChoice::Loudest, &channels);
         assert_eq!(out[47_999], 0.5);
         assert!(out[0] < 0.1, "no jump at the start");
+    }
+
+    #[test]
+    fn silence_leaves_no_denormals() {
+        let mut downmix = Downmix::new(ChannelChoice::Loudest, 8_000.0);
+        let mut out = vec![0.0; 8_000];
+        downmix.process(&[vec![0.5; 8_000]], 0, &mut out);
+        (0..40).for_each(|_| downmix.process(&[vec![0.0; 8_000]], 0, &mut out));
+        assert_eq!(downmix.loudest.power[0], 0.0);
     }
 
     #[test]

@@ -227,6 +227,8 @@ impl Stream {
         llr: Option<Result<f32, ModelError>>,
         scorer: &Result<Scorer, ModelError>,
     ) {
+        // Without an engine a pause is no news either.
+        let llr = llr.or_else(|| scorer.as_ref().err().cloned().map(Err));
         let error = llr.as_ref().and_then(|llr| llr.as_ref().err().cloned());
         let changed = {
             let known = self.status.lock();

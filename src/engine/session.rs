@@ -110,9 +110,10 @@ impl Session {
         self.scores
     }
 
-    /// Notes that the detector failed on a window.
+    /// Notes that the detector failed on a window; what was known of all before stands.
     pub fn fail(&mut self) -> Scores {
         self.scores.momentary = Reading::none(State::Error);
+        self.scores.short_term = self.scores.momentary;
         self.scores
     }
 

@@ -14,7 +14,7 @@ use try_lock::TryLock;
 use super::audio::{AudioThread, Controls, LiveStream, Position};
 use super::log::{self, LogSender, Subject};
 use super::machine::EngineFile;
-use super::monitor::Monitor;
+use super::monitor::{Monitor, Status};
 use super::offline;
 use super::outputs::{Output, Values};
 use super::params::{BonafideParams, HOLD_UNTIL_RESET_S};
@@ -24,7 +24,7 @@ use crate::engine::{
     InferenceService, StreamConfig, StreamHandle, StreamProcessor, StreamWorker, WorkerConfig,
 };
 use crate::model::{Model, ModelError};
-use crate::rt::{Settings, SoundProducer};
+use crate::rt::{Reading, Scores, Settings, SoundProducer, State};
 
 /// Windows of a stream that may wait beside its queue.
 const MAX_PENDING: usize = 1;
@@ -110,9 +110,10 @@ impl Instance {
         }
     }
 
-    /// Starts a new measurement. Real-time safe.
+    /// Starts a new measurement, and shows that at once, also where no sound comes.
     pub fn reset(&self) {
         self.resets.fetch_add(1, Ordering::Relaxed);
+        self.monitor.lock().scores = Scores::default();
     }
 
     /// Judges by the model with this manifest from now on, the embedded one if empty. Returns at
@@ -168,6 +169,8 @@ impl Instance {
         let model = self.params.model.read().map(|model| model.clone()).unwrap_or_default();
         let engine = EngineFile::read();
         let mut stream = self.stream.lock();
+        // The host may have activated another rate or mode since this was begun.
+        let host = self.host.lock().unwrap_or(host);
         let log = self.monitor.lock().log.folder.clone();
         let same = |s: &Stream| s.host == host && s.model == model && s.log == log && s.engine == engine;
         if stream.as_ref().is_some_and(|s| same(s) && s.handle.is_some()) {
@@ -177,7 +180,11 @@ impl Instance {
         let (live, handle) = match self.open(host, &model, log.clone(), settings) {
             Ok((live, handle)) => (Some(live), Some(handle)),
             Err(error) => {
-                self.monitor.lock().status.error = Some(error.to_string());
+                let mut display = self.monitor.lock();
+                let failed = Reading::none(State::Error);
+                display.scores =
+                    Scores { momentary: failed, short_term: failed, integrated: failed, ..Scores::default() };
+                display.status = Status { error: Some(error.to_string()), ..Status::default() };
                 (None, None)
             }
         };

@@ -78,7 +78,10 @@ struct Counts {
 /// A queue for `capacity` frames of `n_bands` values.
 pub fn frame_queue(capacity: usize, n_bands: usize) -> (FrameProducer, FrameConsumer) {
     let (items_in, items_out) = HeapRb::new(capacity + MARKS).split();
-    let (bands_in, bands_out) = HeapRb::new(capacity * n_bands).split();
+    let (mut bands_in, mut bands_out) = HeapRb::new(capacity * n_bands).split();
+    // A page that was never written to is only made when it is: here, not on the audio thread.
+    bands_in.push_iter(std::iter::repeat_n(0.0, capacity * n_bands));
+    bands_out.clear();
     let counts = Arc::new(Counts::default());
     (
         FrameProducer { items: items_in, bands: bands_in, n_bands, counts: counts.clone(), pushed: 0 },

@@ -68,7 +68,10 @@ pub struct SoundConsumer {
 
 /// A queue for `capacity` samples, those of all channels together.
 pub fn sound_queue(capacity: usize) -> (SoundProducer, SoundConsumer) {
-    let (samples_in, samples_out) = HeapRb::new(capacity).split();
+    let (mut samples_in, mut samples_out) = HeapRb::new(capacity).split();
+    // A page that was never written to is only made when it is: here, not on the audio thread.
+    samples_in.push_iter(std::iter::repeat_n(0.0, capacity));
+    samples_out.clear();
     let (marks_in, marks_out) = HeapRb::new(MARKS).split();
     (
         SoundProducer { samples: samples_in, marks: marks_in, at: 0, passage: None, missing: 0 },

@@ -15,6 +15,7 @@ use super::picture::Picture;
 use super::story::{Point, Story};
 use crate::cli::segments::{Kind, cells};
 use crate::cli::text::clock;
+use crate::detect::probability;
 
 const WIDTH: u32 = 2000;
 const PANEL: u32 = 470;
@@ -48,7 +49,7 @@ pub fn draw(story: &Story, picture: Option<&Picture>) -> Result<String, String> 
     {
         let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
         let (top, rest) = root.split_vertically(PANEL);
-        let drawn = probability(&top, story, duration_s).and_then(|()| match picture {
+        let drawn = percentages(&top, story, duration_s).and_then(|()| match picture {
             Some(picture) => {
                 let (middle, rest) = rest.split_vertically(WAVE);
                 wave(&middle, picture).and_then(|()| {
@@ -76,7 +77,7 @@ pub fn draw(story: &Story, picture: Option<&Picture>) -> Result<String, String> 
     Ok(svg.replacen(&size, "<svg role=\"img\" aria-label=\"Probability of spoof over time\"", 1))
 }
 
-fn probability(area: &Area, story: &Story, duration_s: f64) -> Result<(), Problem> {
+fn percentages(area: &Area, story: &Story, duration_s: f64) -> Result<(), Problem> {
     let mut chart = ChartBuilder::on(area)
         .margin_top(24)
         .margin_bottom(18)
@@ -109,7 +110,8 @@ fn probability(area: &Area, story: &Story, duration_s: f64) -> Result<(), Proble
     chart.draw_series(DashedLineSeries::new(line, 12, 10, INK.stroke_width(3)))?;
     // Broken where there is no reading.
     for run in grouped.split(|point| point.short_term.is_none()) {
-        let line = run.iter().filter_map(|point| Some((point.end_s, f64::from(point.short_term?))));
+        let line =
+            run.iter().filter_map(|point| Some((point.end_s, f64::from(probability(point.short_term?)))));
         chart.draw_series(LineSeries::new(line, INK.stroke_width(6)))?;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! What a report tells of a stream, whether it was just judged or is read from a log.
 
+use crate::detect::probability;
 use crate::evidence::{End, Event, EventRecord, Header, ReadingRecord, WindowRecord};
 
 /// A window as figures need it; small, for a week has a million.
@@ -11,7 +12,7 @@ pub struct Point {
     pub end_s: f64,
     /// Probability of spoof of the window.
     pub p: Option<f32>,
-    /// Of the last 10 s.
+    /// Log-likelihood ratio of the last 10 s, nats: percentages end at 99, where the highest has to be found.
     pub short_term: Option<f32>,
     /// The gate was closed.
     pub silent: bool,
@@ -58,7 +59,7 @@ impl Story {
         self.segment = window.segment;
         let seconds = |s: f64| if s.is_finite() { (self.origin_s + s).clamp(0.0, 1e9) } else { 0.0 };
         let (start_s, end_s) = (seconds(window.start_s), seconds(window.end_s));
-        let p = |reading: &ReadingRecord| reading.p_spoof.map(|p| p.clamp(0.01, 0.99));
+        let p = window.reading.p_spoof.map(|p| p.clamp(0.01, 0.99));
         let before = self.points.last().map_or(0.0, |point| point.end_s);
         let share = (end_s - before.max(start_s)) / (end_s - start_s);
         self.speech_s +=
@@ -66,8 +67,8 @@ impl Story {
         self.points.push(Point {
             start_s,
             end_s,
-            p: p(&window.reading),
-            short_term: p(&window.short_term),
+            p,
+            short_term: window.short_term.llr,
             silent: window.reading.state == "no_speech",
             alert: window.alert.active,
         });
@@ -121,9 +122,10 @@ impl Story {
         self.header.settings.hold_s.is_some() && self.points.iter().any(|point| point.alert)
     }
 
-    /// Highest short-term reading and where it ends.
+    /// Where the highest short-term reading ends, and its probability of spoof.
     pub fn peak(&self) -> Option<(f64, f32)> {
         let readings = self.points.iter().filter_map(|point| Some((point.end_s, point.short_term?)));
-        readings.max_by(|a, b| a.1.total_cmp(&b.1))
+        let (end_s, llr) = readings.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        Some((end_s, probability(llr)))
     }
 }
