@@ -58,7 +58,7 @@ fn scan(rate: u32, sound: &[f32]) -> Vec<WindowScore> {
 fn shown(window: &WindowScore) -> f64 {
     assert_eq!(window.reading.state, State::Scored, "the test's sound is to be judged");
     let p = 1.0 / (1.0 + (-f64::from(window.reading.llr)).exp());
-    (p * 1000.0).round().clamp(10.0, 990.0) / 1000.0
+    (p * 1000.0).round().clamp(1.0, 999.0) / 1000.0
 }
 
 /// Whether two values are the same thousandth.

@@ -1,7 +1,6 @@
 //! What the plugin tells its host, and when.
 
 use super::params::{OutputMode, STEPS, StateValue};
-use crate::detect::probability;
 
 /// The values of the output parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,9 +21,13 @@ impl Values {
     }
 }
 
-/// [`probability`] of a log-likelihood ratio as it is shown, in thousandths. NaN (no score) is 0.5.
+/// Probability of a log-likelihood ratio at even odds, as it is shown: rounded, and never 0 or 1.
+/// NaN (no score) is 0.5.
 pub fn shown_probability(llr: f32) -> f32 {
-    if llr.is_nan() { 0.5 } else { (STEPS * probability(llr)).round() / STEPS }
+    if llr.is_nan() {
+        return 0.5;
+    }
+    (STEPS / (1.0 + (-llr).exp())).round().clamp(1.0, STEPS - 1.0) / STEPS
 }
 
 /// Which output parameter a [`Tell`] is about.
@@ -217,8 +220,8 @@ mod tests {
 
     #[test]
     fn never_certain_and_never_nothing() {
-        assert_eq!(shown_probability(f32::INFINITY), 0.99);
-        assert_eq!(shown_probability(f32::NEG_INFINITY), 0.01);
+        assert_eq!(shown_probability(f32::INFINITY), 0.999);
+        assert_eq!(shown_probability(f32::NEG_INFINITY), 0.001);
         assert_eq!((shown_probability(0.0), shown_probability(f32::NAN)), (0.5, 0.5));
         assert_eq!(shown_probability(1.0), 0.731);
     }

@@ -278,9 +278,9 @@ impl Default for DetectionParams {
     }
 }
 
-/// A probability in words: resolution 0.1 %, and 1 to 99 % as everywhere.
+/// A probability in words: resolution 0.1 %, and never 0 or 100 %.
 pub fn percent(p: f32) -> String {
-    format!("{:.1} %", 100.0 * p.clamp(0.01, 0.99))
+    format!("{:.1} %", 100.0 * p.clamp(1.0 / STEPS, 1.0 - 1.0 / STEPS))
 }
 
 fn hold_to_string(s: f32) -> String {

@@ -136,7 +136,7 @@ fn parameters_are_in_groups() {
 fn values_read_as_a_user_would_write_them() {
     let instance = Vst3Instance::create();
     let text = |title, value| instance.text(title, value);
-    assert_eq!((text("Score", 0.0), text("Score", 1.0)), ("1.0 %".into(), "99.0 %".into()));
+    assert_eq!((text("Score", 0.0), text("Score", 1.0)), ("0.1 %".into(), "99.9 %".into()));
     assert_eq!(text("Score", 0.123), "12.3 %");
     assert_eq!(text("Threshold", 0.5), "50 %");
     assert_eq!((text("Hold", 1.0), text("Hold", 0.0)), ("until reset".into(), "0.0 s".into()));
