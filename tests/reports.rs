@@ -36,6 +36,14 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// A folder of sounds, and one for results that isn't there yet, within one that goes.
+fn folders() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (sounds, out) = (folder.path().join("sounds"), folder.path().join("out"));
+    fs::create_dir(&sounds).unwrap();
+    (folder, sounds, out)
+}
+
 fn voice(folder: &Path, name: &str, seconds: f64, seed: u32) -> PathBuf {
     let path = folder.join(name);
     let spec = hound::WavSpec {
@@ -70,9 +78,7 @@ fn assert_alone(page: &str) {
 
 #[test]
 fn a_folder_of_hostile_names_is_safe_everywhere() {
-    let folder = tempfile::tempdir().unwrap();
-    let (sounds, out) = (folder.path().join("sounds"), folder.path().join("out"));
-    fs::create_dir(&sounds).unwrap();
+    let (_folder, sounds, out) = folders();
     for (name, seed) in HOSTILE.iter().zip(1..) {
         voice(&sounds, name, 3.0, seed);
     }
@@ -129,9 +135,7 @@ fn a_folder_of_hostile_names_is_safe_everywhere() {
 
 #[test]
 fn a_scan_goes_on_where_it_was_and_sees_what_changed() {
-    let folder = tempfile::tempdir().unwrap();
-    let (sounds, out) = (folder.path().join("sounds"), folder.path().join("out"));
-    fs::create_dir(&sounds).unwrap();
+    let (_folder, sounds, out) = folders();
     let files: Vec<_> = (0..4).map(|i| voice(&sounds, &format!("{i}.wav"), 3.0, i)).collect();
     let scan = |more: &[&str]| {
         bonafide(&[&["scan", "-f", "csv,html", "-o", text(&out), text(&sounds)], more].concat())
@@ -262,10 +266,8 @@ fn what_can_not_be_written_is_said_and_what_was_done_is_kept() {
 
 #[test]
 fn what_is_in_no_log_was_not_done() {
-    let folder = tempfile::tempdir().unwrap();
-    let (sounds, out, logs) =
-        (folder.path().join("sounds"), folder.path().join("out"), folder.path().join("logs"));
-    fs::create_dir(&sounds).unwrap();
+    let (folder, sounds, out) = folders();
+    let logs = folder.path().join("logs");
     (0..2).for_each(|i| drop(voice(&sounds, &format!("{i}.wav"), 3.0, i)));
     let log = logs.join("scan.jsonl");
     let scan = || bonafide(&["scan", "-o", text(&out), "--log", text(&log), text(&sounds)]);
@@ -283,9 +285,7 @@ fn what_is_in_no_log_was_not_done() {
 
 #[test]
 fn what_could_not_be_read_is_tried_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let (sounds, out) = (folder.path().join("sounds"), folder.path().join("out"));
-    fs::create_dir(&sounds).unwrap();
+    let (_folder, sounds, out) = folders();
     voice(&sounds, "voice.wav", 3.0, 1);
     fs::write(sounds.join("noise.wav"), "no sound").unwrap();
     for before in ["with problems: 1", "1 files were judged before"] {
@@ -299,9 +299,7 @@ fn what_could_not_be_read_is_tried_again() {
 #[test]
 fn names_that_are_no_utf_8_stay_two() {
     use std::os::unix::ffi::OsStrExt;
-    let folder = tempfile::tempdir().unwrap();
-    let (sounds, out) = (folder.path().join("sounds"), folder.path().join("out"));
-    fs::create_dir(&sounds).unwrap();
+    let (_folder, sounds, out) = folders();
     for (i, name) in [&b"M\xfcller.wav"[..], b"M\xf6ller.wav"].into_iter().enumerate() {
         let made = voice(&sounds, "voice.wav", 3.0, i as u32);
         fs::rename(made, sounds.join(std::ffi::OsStr::from_bytes(name))).unwrap();
@@ -332,9 +330,7 @@ fn what_a_link_leads_to_is_written() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_stops_a_scan_that_goes_on_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let (sounds, out) = (folder.path().join("sounds"), folder.path().join("out"));
-    fs::create_dir(&sounds).unwrap();
+    let (_folder, sounds, out) = folders();
     (0..3).for_each(|i| drop(voice(&sounds, &format!("{i}.wav"), 3.0, i)));
     let first = bonafide(&["scan", "-f", "csv,html", "-o", text(&out), text(&sounds)]);
     assert!(code(&first) < 2, "{}", said(&first));
@@ -382,9 +378,7 @@ fn complaints(page: &Path, picture: &Path) -> Option<String> {
 
 #[test]
 fn pages_render_in_a_browser() {
-    let folder = tempfile::tempdir().unwrap();
-    let (sounds, out) = (folder.path().join("sounds"), folder.path().join("out"));
-    fs::create_dir(&sounds).unwrap();
+    let (folder, sounds, out) = folders();
     voice(&sounds, "voice.wav", 6.0, 1);
     bonafide(&["scan", "-o", text(&out), text(&sounds)]);
     let page = fs::read_dir(out.join("files")).unwrap().next().unwrap().unwrap().path();
@@ -409,9 +403,7 @@ fn pages_render_in_a_browser() {
 /// What three jobs judged, each for itself, is what one scan says.
 #[test]
 fn jobs_share_an_archive_and_a_scan_merges_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let (sounds, out) = (folder.path().join("sounds"), folder.path().join("out"));
-    fs::create_dir(&sounds).unwrap();
+    let (folder, sounds, out) = folders();
     let names: Vec<String> = (0..7).map(|i| format!("{i}.wav")).collect();
     names.iter().zip(1..).for_each(|(name, seed)| _ = voice(&sounds, name, 3.0, seed));
     let scan = |out: &Path, more: &[&str]| {

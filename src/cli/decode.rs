@@ -52,7 +52,7 @@ pub struct Audio {
     /// Length by the file's header, in samples, where it says so.
     pub samples: Option<u64>,
     /// Packets that could not be decoded and were left out.
-    pub damaged: u64,
+    damaged: u64,
     /// Whether the header counts the samples exactly.
     counted: bool,
     /// Samples that were decoded.
@@ -116,12 +116,18 @@ impl Audio {
         Ok(audio)
     }
 
+    /// Packets that were left out, in words.
+    pub fn damage(&self) -> Option<String> {
+        (self.damaged > 0).then(|| format!("{} damaged packets were left out", self.damaged))
+    }
+
     /// What is amiss with a file that was read to its end, in words: packets that were left out, or an end
     /// before the one that the header tells, as of a copy that was broken off.
     pub fn amiss(&self) -> Option<String> {
-        if self.damaged > 0 {
-            return Some(format!("{} damaged packets were left out", self.damaged));
-        }
+        self.damage().or_else(|| self.missing())
+    }
+
+    fn missing(&self) -> Option<String> {
         let told = self.samples.filter(|told| self.counted && *told < UNKNOWN / self.channels as u64)?;
         let seconds = |samples: u64| samples as f64 / f64::from(self.rate);
         let (read_s, told_s) = (seconds(self.decoded), seconds(told));

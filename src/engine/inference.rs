@@ -14,7 +14,7 @@ use super::window::Window;
 use super::worker::StreamWorker;
 use crate::detect::{EngineSettings, Scorer};
 use crate::model::{Model, ModelError};
-use crate::rt::{Reading, Scores, State};
+use crate::rt::{Scores, State};
 
 /// Pause between looks at the queues. The audio thread must not wake anybody (a wake-up is a
 /// system call), so the queues are polled; a window waits for this long at most.
@@ -184,10 +184,7 @@ impl Stream {
         let status = match scorer {
             Ok(scorer) => Status::of(scorer),
             Err(error) => {
-                let failed = Reading::none(State::Error);
-                let scores =
-                    Scores { momentary: failed, short_term: failed, integrated: failed, ..Scores::default() };
-                self.worker.cell().publish(&scores);
+                self.worker.cell().publish(&Scores::none(State::Error));
                 Status { error: Some(error.clone()), ..Status::default() }
             }
         };

@@ -24,7 +24,7 @@ use crate::engine::{
     InferenceService, StreamConfig, StreamHandle, StreamProcessor, StreamWorker, WorkerConfig,
 };
 use crate::model::{Model, ModelError};
-use crate::rt::{Reading, Scores, Settings, SoundProducer, State};
+use crate::rt::{Scores, Settings, SoundProducer, State};
 
 /// Windows of a stream that may wait beside its queue.
 const MAX_PENDING: usize = 1;
@@ -91,16 +91,13 @@ impl Instance {
     /// Gets ready for `host`. Main thread. A failure is no reason not to pass audio: it is shown.
     pub fn activate(&self, host: Host) {
         *self.host.lock() = Some(host);
-        self.build(host);
+        self.build();
         self.cut();
     }
 
     /// Takes what a loaded project says that isn't a parameter. Main thread.
     pub fn refresh(&self) {
-        let host = *self.host.lock();
-        if let Some(host) = host {
-            self.build(host);
-        }
+        self.build();
     }
 
     /// The next block doesn't follow on the last one. Real-time safe.
@@ -146,7 +143,6 @@ impl Instance {
 
     /// Builds another stream on a thread of its own.
     fn rebuild(self: &Arc<Self>) {
-        let Some(host) = *self.host.lock() else { return };
         let mut loader = self.loader.lock();
         if let Some(before) = loader.take() {
             let _ = before.join();
@@ -154,23 +150,23 @@ impl Instance {
         let this = Arc::downgrade(self);
         let load = move || {
             if let Some(this) = this.upgrade() {
-                this.build(host);
+                this.build();
             }
         };
         // Without a thread the editor has to wait.
         match std::thread::Builder::new().name("bonafide-load".to_owned()).spawn(load) {
             Ok(thread) => *loader = Some(thread),
-            Err(_) => self.build(host),
+            Err(_) => self.build(),
         }
     }
 
-    /// Builds a stream, unless the one at hand fits. Never on the audio thread.
-    fn build(&self, host: Host) {
+    /// Builds a stream for the host as it is now, unless the one at hand fits or there is no host yet. Never on
+    /// the audio thread.
+    fn build(&self) {
         let model = self.params.model.read().map(|model| model.clone()).unwrap_or_default();
         let engine = EngineFile::read();
         let mut stream = self.stream.lock();
-        // The host may have activated another rate or mode since this was begun.
-        let host = self.host.lock().unwrap_or(host);
+        let Some(host) = *self.host.lock() else { return };
         let log = self.monitor.lock().log.folder.clone();
         let same = |s: &Stream| s.host == host && s.model == model && s.log == log && s.engine == engine;
         if stream.as_ref().is_some_and(|s| same(s) && s.handle.is_some()) {
@@ -181,9 +177,7 @@ impl Instance {
             Ok((live, handle)) => (Some(live), Some(handle)),
             Err(error) => {
                 let mut display = self.monitor.lock();
-                let failed = Reading::none(State::Error);
-                display.scores =
-                    Scores { momentary: failed, short_term: failed, integrated: failed, ..Scores::default() };
+                display.scores = Scores::none(State::Error);
                 display.status = Status { error: Some(error.to_string()), ..Status::default() };
                 (None, None)
             }

@@ -105,6 +105,14 @@ pub struct Scores {
     pub segment: u32,
 }
 
+impl Scores {
+    /// No score in any reading, for one reason.
+    pub fn none(state: State) -> Self {
+        let none = Reading::none(state);
+        Self { momentary: none, short_term: none, integrated: none, ..Self::default() }
+    }
+}
+
 /// When scores are too old to be shown as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freshness {

@@ -151,8 +151,5 @@ fn read_from(source: Bytes, raw: Option<PcmSpec>, queue: &Sender<Heard>) -> Resu
     while listened && let Some(block) = stream.next_block().map_err(|error| error.to_string())? {
         listened = queue.send(Heard::Block(block, Timestamp::now())).is_ok();
     }
-    match stream.damaged() {
-        0 => Ok(()),
-        damaged => Err(format!("{damaged} damaged packets were left out")),
-    }
+    stream.damage().map_or(Ok(()), Err)
 }

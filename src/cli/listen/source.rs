@@ -74,11 +74,11 @@ impl SoundStream {
         }
     }
 
-    /// Packets that could not be decoded and were left out.
-    pub fn damaged(&self) -> u64 {
+    /// Packets that could not be decoded and were left out, in words.
+    pub fn damage(&self) -> Option<String> {
         match &self.kind {
-            Kind::Pcm(_) => 0,
-            Kind::Compressed(audio) => audio.damaged,
+            Kind::Pcm(_) => None,
+            Kind::Compressed(audio) => audio.damage(),
         }
     }
 }

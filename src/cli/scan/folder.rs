@@ -68,46 +68,37 @@ impl Folder<'_> {
         let mut log = log_of(self.log.or(own_log.as_deref()));
         let (mut records, mut problem) = (Vec::new(), None);
         let logged = log.is_some();
+        let mut note = |i: usize, outcome: Result<Outcome, String>| {
+            match outcome? {
+                Outcome::Kept(record) => {
+                    tally.kept += 1;
+                    tally.add(&record);
+                    records.push(*record);
+                }
+                Outcome::Judged(one, judgement) => {
+                    if let (Some(log), Some(judgement)) = (&mut log, judgement) {
+                        let (pool, settings, threshold) = (self.pool, self.settings, self.threshold);
+                        let header = audio_log::header(&files[i], &judgement, pool, settings, threshold);
+                        if !log.write(&header, &judgement, threshold) {
+                            let why = "stopped, as the log can't be written; the same command goes on there";
+                            return Err(why.to_owned());
+                        }
+                    }
+                    let added = state.add(&one).map_err(unwritten);
+                    tally.add(&one.record);
+                    records.push(one.record);
+                    added?;
+                }
+            }
+            Ok(())
+        };
         in_order(
             files,
             |path| self.work(path, &done, key, logged),
             |i, outcome| {
                 progress.inc(1);
-                match outcome {
-                    Ok(Outcome::Kept(record)) => {
-                        tally.kept += 1;
-                        tally.add(&record);
-                        records.push(*record);
-                    }
-                    Ok(Outcome::Judged(one, judgement)) => {
-                        if let (Some(log), Some(judgement)) = (&mut log, judgement) {
-                            let header = audio_log::header(
-                                &files[i],
-                                &judgement,
-                                self.pool,
-                                self.settings,
-                                self.threshold,
-                            );
-                            if !log.write(&header, &judgement, self.threshold) {
-                                let why =
-                                    "stopped, as the log can't be written; the same command goes on there";
-                                problem = Some(why.to_owned());
-                                return ControlFlow::Break(());
-                            }
-                        }
-                        tally.add(&one.record);
-                        records.push(one.record.clone());
-                        if let Err(error) = state.add(&one) {
-                            problem = Some(unwritten(error));
-                            return ControlFlow::Break(());
-                        }
-                    }
-                    Err(why) => {
-                        problem = Some(why);
-                        return ControlFlow::Break(());
-                    }
-                }
-                ControlFlow::Continue(())
+                problem = note(i, outcome).err();
+                if problem.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             },
         );
         tally.close(log);
