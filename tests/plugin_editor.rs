@@ -7,6 +7,8 @@ mod clap_host;
 mod common;
 #[path = "common/screen.rs"]
 mod screen;
+#[path = "common/vst3_host/mod.rs"]
+mod vst3_host;
 
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -18,6 +20,7 @@ use screen::{Screen, Window};
 use vst3::Steinberg::Vst::*;
 use vst3::Steinberg::*;
 use vst3::{ComPtr, Interface};
+use vst3_host::Vst3Instance;
 
 /// Runs one of this file's tests alone in a child process with a screen; `None` without a screen.
 fn on_screen(test: &str) -> Option<Output> {
@@ -47,6 +50,11 @@ fn clap_editor_shows_the_score_and_leaves_nothing_behind() {
 #[test]
 fn vst3_editor_opens_and_closes_while_everything_else_goes_on() {
     passes_on_screen("vst3_editor");
+}
+
+#[test]
+fn a_vst3_host_gives_the_editor_the_size_that_it_asks_for() {
+    passes_on_screen("vst3_sizes");
 }
 
 /// An editor that can't be opened is a machine without OpenGL, but only the first time.
@@ -163,6 +171,62 @@ fn vst3_editor() {
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
         });
         component.terminate();
+    }
+}
+
+/// The project's size when it is read after the window was made.
+#[test]
+#[ignore = "run by a_vst3_host_gives_the_editor_the_size_that_it_asks_for"]
+fn vst3_sizes() {
+    let window = Window::open(1200, 800);
+    let instance = Vst3Instance::create_with_run_loop();
+    let host = instance.run_loop.as_ref().unwrap();
+    let parent = window.id as usize as *mut std::ffi::c_void;
+    let project = instance.save();
+    let size_of = |view: &ComPtr<IPlugView>| {
+        let mut size = ViewRect { left: 0, top: 0, right: 0, bottom: 0 };
+        // SAFETY: the host's own rectangle.
+        unsafe { assert_eq!(view.getSize(&mut size), kResultOk) };
+        (size.right, size.bottom)
+    };
+    let new_view = || {
+        let frame = host.to_com_ptr::<IPlugFrame>().unwrap();
+        // SAFETY: a C string; the view is the host's to release.
+        unsafe {
+            let view = ComPtr::from_raw(instance.controller.createView(c"editor".as_ptr())).unwrap();
+            assert_eq!(view.setFrame(frame.as_ptr()), kResultOk);
+            view
+        }
+    };
+    // SAFETY: views and windows are used as VST3 says.
+    unsafe {
+        let view = new_view();
+        if !opened(view.attached(parent, kPlatformTypeX11EmbedWindowID) == kResultOk, 0) {
+            return;
+        }
+        let mut wider = ViewRect { left: 0, top: 0, right: 1000, bottom: 700 };
+        assert_eq!(view.onSize(&mut wider), kResultOk);
+        wait_for("the project to keep the size", || instance.save() != project);
+        assert_eq!(size_of(&view), (1000, 700));
+        assert_eq!(view.removed(), kResultOk);
+
+        let view = new_view();
+        assert_eq!(size_of(&view), (1000, 700));
+        let scaled: ComPtr<IPlugViewContentScaleSupport> = view.cast().unwrap();
+        assert_eq!(scaled.setContentScaleFactor(2.0), kResultOk);
+        assert_eq!(size_of(&view), (2000, 1400), "before it is opened");
+        assert_eq!(scaled.setContentScaleFactor(1.0), kResultOk);
+        assert!(instance.load(&project));
+        assert_eq!(view.attached(parent, kPlatformTypeX11EmbedWindowID), kResultOk);
+        let asked = |size| {
+            host.fire_timers();
+            host.asked_size() == Some(size)
+        };
+        wait_for("the editor to ask for the project's size", || asked((960, 600)));
+        assert_eq!(size_of(&view), (960, 600));
+        assert_eq!(view.removed(), kResultOk);
+        assert_eq!(size_of(&view), (960, 600), "which it opens at again");
+        assert_eq!(view.setFrame(std::ptr::null_mut()), kResultOk);
     }
 }
 

@@ -69,9 +69,10 @@ def read_manifest(work):
 
 
 def without_folds(rows):
-    """The rows whose source is in none of the harder folds."""
+    """The rows that know nothing of the harder folds: neither their sources nor their generators, which others have too."""
     held = {source for fold in HARD_FOLDS.values() for source in fold}
-    return [r for r in rows if r["source_repo"] not in held]
+    generators = {r["generator"] for r in rows if r["source_repo"] in held and r["label"] == "fake"}
+    return [r for r in rows if r["source_repo"] not in held and r["generator"] not in generators]
 
 
 class Features:

@@ -1,10 +1,11 @@
 """The default model from nothing: every step of README.md, in order.
 
     python run.py --work WORK                      # the default model: one to two hours on two cores
+    python run.py --work WORK --hold-out           # the same networks without the harder folds, and their rates there
     python run.py --work WORK --small              # the same steps in minutes, on synthetic speech
 
 Started again, it goes on with the step that was interrupted; the steps themselves resume too.  A
-step whose command has changed runs again, and so do all after it.  The model and its manifest end
+step whose command has changed runs again, and so do all after it (--hold-out shares the steps before training).  The model and its manifest end
 up as WORK/bonafide-small.onnx and .toml; copied to models/, they are the default.
 On synthetic speech a ConvNeXt and its teachers are trained too and the model quantised, as tests.
 """
@@ -30,12 +31,12 @@ bonafide features {work}/aug/list.csv --root {work}/aug --model {models}/trainin
 bonafide features {work}/single/list.csv --root {work}/single --model {models}/training/features.toml --out {work}/features/single
 bonafide features {work}/resynth/list.csv --root {work}/resynth --model {models}/training/features.toml --out {work}/features/resynth
 bonafide features {work}/noise/list.csv --root {work}/noise --model {models}/training/features.toml --out {work}/features/noise
-python train.py --work {work} --name delay --seed 72 --steps {early} --evaluate-every {every} {delay}
-python train.py --work {work} --name small-linear --bank linear --model mini --noisy 0.5 --seed 22 --steps {steps} --evaluate-every {every}
-python train_judge.py --work {work} --name statistics --steps {layer}
-python train_judge.py --work {work} --name delay-judged --body delay --steps {layer}
-python train_judge.py --work {work} --name small-linear-judged --body small-linear --steps {layer}
-python train_fusion.py --work {work} --name fused --members small-linear-judged statistics statistics delay-judged --steps {listener}
+python train.py --work {work} --name {h}delay --seed 72 --steps {early} --evaluate-every {every} {delay} {hold_out}
+python train.py --work {work} --name {h}small-linear --bank linear --model mini --noisy 0.5 --seed 22 --steps {steps} --evaluate-every {every} {hold_out}
+python train_judge.py --work {work} --name {h}statistics --steps {layer} {hold_out}
+python train_judge.py --work {work} --name {h}delay-judged --body {h}delay --steps {layer} {hold_out}
+python train_judge.py --work {work} --name {h}small-linear-judged --body {h}small-linear --steps {layer} {hold_out}
+python train_fusion.py --work {work} --name {h}fused --members {h}small-linear-judged {h}statistics {h}statistics {h}delay-judged --steps {listener} {hold_out}
 python export.py --work {work} --name fused --output {work}/bonafide-small.onnx
 bonafide eval --model {work}/bonafide-small.toml --split dev {corpus}/manifest.csv --scores {work}/scores.csv
 python train.py --work {work} --name mel-1 --bank mel --seed 11 --steps {every} --evaluate-every {every}    # small
@@ -58,6 +59,7 @@ def arguments():
     p.add_argument("--work", type=Path, required=True, help="folder outside the repository, 25 GB")
     p.add_argument("--corpus", type=Path, help="default: ../shared/corpus, or synthetic if --small")
     p.add_argument("--small", action="store_true", help="few steps: a test of the pipeline")
+    p.add_argument("--hold-out", action="store_true", help="leave the harder folds out; ends with folds.py")
     p.add_argument("--bonafide", help="the program; default: cargo run --release --")
     return p.parse_args()
 
@@ -66,10 +68,13 @@ def commands(args):
     """The steps as lists of words, with what stands for python and bonafide left as it is."""
     synthetic = args.small and not args.corpus
     corpus = args.corpus or (args.work / "corpus" if synthetic else HERE / "../../../shared/corpus")
-    words = dict(SMALL if args.small else FULL, delay=DELAY, work=shlex.quote(str(args.work.resolve())),
+    words = dict(SMALL if args.small else FULL, delay=DELAY, h="h-" * args.hold_out, hold_out="--hold-out" * args.hold_out, work=shlex.quote(str(args.work.resolve())),
                  corpus=shlex.quote(str(corpus.resolve())), models=shlex.quote(str(HERE.parent)))
     for line in STEPS.strip().splitlines():
         line, _, condition = line.partition("#")
+        if args.hold_out and line.startswith("python export.py"):
+            yield shlex.split("python folds.py --work {work} --name h-fused".format(**words))
+            return
         if synthetic or not condition:
             yield shlex.split(line.format(**words))
 
@@ -116,8 +121,9 @@ def write_manifest(printed, out):
 def main():
     args = arguments()
     args.work.mkdir(parents=True, exist_ok=True)
-    log = args.work / "done.json"
-    done = json.loads(log.read_text()) if log.exists() else []
+    logs = [args.work / name for name in ("done.json", "held-out.json")]
+    log, other = reversed(logs) if args.hold_out else logs
+    done = next((json.loads(log.read_text()) for log in (log, other) if log.exists()), [])
     steps = list(commands(args))
     finished = next((i for i, step in enumerate(steps) if done[i:i + 1] != [step]), len(steps))
     for number, step in enumerate(steps[finished:], finished):
@@ -129,7 +135,8 @@ def main():
         if printed is not None:
             write_manifest(printed, Path(step[-1]).with_suffix(".toml"))
         log.write_text(json.dumps(steps[:number + 1], indent=1))
-    print(f"Done: {args.work / 'bonafide-small.onnx'} and .toml")
+    if not args.hold_out:
+        print(f"Done: {args.work / 'bonafide-small.onnx'} and .toml")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ use super::outputs::{Values, shown_probability};
 use super::params::StateValue;
 use crate::dsp::ChannelChoice;
 use crate::engine::{StreamProcessor, Waker};
-use crate::rt::{Freshness, Passage, ScoreCell, Scores, Settings, SoundProducer, State};
+use crate::rt::{Freshness, Passage, Reading, ScoreCell, Scores, Settings, SoundProducer, State};
 
 /// The host's time may be off by this much, in seconds, before sound counts as cut: more than any
 /// host's rounding, less than any edit that could be heard.
@@ -45,6 +45,8 @@ pub struct LiveStream {
     pub processor: StreamProcessor,
     /// The way back.
     pub cell: Arc<ScoreCell>,
+    /// What came back, as it is to be shown now: the editor can't tell what lags.
+    pub shown: Arc<ScoreCell>,
     /// A window's length in model-rate samples.
     pub window: u64,
     /// The model's sample rate, Hz.
@@ -167,18 +169,22 @@ impl AudioThread {
             self.scores = scores;
         }
         let (session, segment) = stream.processor.place();
-        if self.scores.session != session {
-            return Values::none(StateValue::WarmingUp);
+        let mut scores = self.scores;
+        // Nothing is known yet of what was heard since the reset.
+        if scores.session != session {
+            scores = Scores { session, ..Scores::default() };
+        }
+        // What was heard before a cut says nothing about what is heard now: that is yet to come. The alert goes
+        // on; and where the transport has stopped, the last score stands.
+        let heard = matches!(scores.momentary.state, State::Scored | State::NoSpeech);
+        if heard && scores.segment != segment && !self.ended && self.is_rolling() {
+            scores.momentary = Reading::none(State::WarmingUp);
+            scores.end = stream.window;
         }
         let hop_s = f64::from(controls.settings.hop_s);
         let freshness = Freshness::new(stream.window, hop_s, stream.model_rate);
-        let scores = freshness.judge(self.scores, stream.processor.position());
-        // What was heard before a cut says nothing about what is heard now. The alert goes on; and
-        // where the transport has stopped, the last score stands.
-        let heard = matches!(scores.momentary.state, State::Scored | State::NoSpeech | State::Stale);
-        if heard && scores.segment != segment && !self.ended && self.is_rolling() {
-            return Values { alert: scores.alert.active, ..Values::none(StateValue::WarmingUp) };
-        }
+        let scores = freshness.judge(scores, stream.processor.position());
+        stream.shown.publish(&scores);
         Values {
             score: shown_probability(scores.momentary.llr),
             alert: scores.alert.active,
@@ -189,5 +195,48 @@ impl AudioThread {
     /// Whether the transport runs, or there is none.
     pub fn is_rolling(&self) -> bool {
         self.playing != Some(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{StreamConfig, StreamWorker, WorkerConfig};
+    use crate::model::Model;
+
+    #[test]
+    fn the_editor_is_told_what_lags_as_the_host_is() {
+        let manifest = &Model::embedded().unwrap().manifest;
+        let (processor, queue) =
+            StreamProcessor::new(&manifest.front_end, StreamConfig::at(16_000.0)).unwrap();
+        // It never judges anything.
+        let worker =
+            StreamWorker::new(manifest, queue, WorkerConfig { hop_s: 0.5, max_pending: 4, lossless: false });
+        let shown = Arc::<ScoreCell>::default();
+        let stream = LiveStream {
+            processor,
+            cell: worker.cell().clone(),
+            shown: shown.clone(),
+            window: 32_000,
+            model_rate: 16_000.0,
+            host_rate: 16_000.0,
+            offline: None,
+            log: None,
+        };
+        let mut audio = AudioThread::default();
+        assert!(audio.replace(Some(stream)).is_none());
+        let settings = Settings { hop_s: 0.5, gate_trim_db: 0.0, threshold_llr: 0.0, hold_s: 1.0 };
+        let channel = ChannelChoice::default();
+        let controls = Controls { settings, channel, bypass: false, resets: 0, reset: false };
+        let mut states = Vec::new();
+        for _ in 0..600 {
+            audio.process(&[[0.1; 160]], Position::default(), controls);
+            let told = audio.values().state;
+            assert_eq!(StateValue::from(shown.read().unwrap().momentary.state), told);
+            states.push(told);
+        }
+        assert_eq!((states[0], states[599]), (StateValue::WarmingUp, StateValue::Stale));
+        audio.process(&[[0.1; 160]], Position::default(), Controls { resets: 1, ..controls });
+        assert_eq!(audio.values().state, StateValue::WarmingUp, "a new measurement");
     }
 }

@@ -24,7 +24,7 @@ use crate::engine::{
     InferenceService, StreamConfig, StreamHandle, StreamProcessor, StreamWorker, WorkerConfig,
 };
 use crate::model::{Model, ModelError};
-use crate::rt::{Scores, Settings, SoundProducer, State};
+use crate::rt::{ScoreCell, Scores, Settings, SoundProducer, State};
 
 /// Windows of a stream that may wait beside its queue.
 const MAX_PENDING: usize = 1;
@@ -225,9 +225,12 @@ impl Instance {
         let (log, sender) = log.and_then(|folder| self.log(folder, subject)).unzip();
         let recorder = Recorder::new(self.monitor.clone(), manifest, model.title(), sender);
         let handle = service.add(worker, model.clone(), settings, recorder);
+        let shown = Arc::<ScoreCell>::default();
+        self.monitor.lock().shown = Some(shown.clone());
         let live = LiveStream {
             processor,
             cell,
+            shown,
             window: (manifest.window.frames * manifest.front_end.hop) as u64,
             model_rate: manifest.front_end.sample_rate.into(),
             host_rate: host.rate,

@@ -1,12 +1,13 @@
 //! What the editor shows: written by the inference thread, read by the editor. The audio thread
-//! never touches it.
+//! never touches it, but for a cell in which it says what lags.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::rt::{Reading, Scores};
+use crate::rt::{Reading, ScoreCell, Scores, State};
 
 /// Longest history: an hour at the shortest hop.
 const MAX_POINTS: usize = 36_000;
@@ -85,11 +86,22 @@ pub struct Display {
     pub status: Status,
     /// The log.
     pub log: LogState,
-    /// The latest readings and counts.
+    /// The readings and counts after the last window.
     pub scores: Scores,
+    /// Readings and counts as the audio thread has last told them to the host.
+    pub shown: Option<Arc<ScoreCell>>,
 }
 
 impl Display {
+    /// The readings as they are to be shown now, with windows lost and readings stale since the last window.
+    pub fn current(&self) -> Scores {
+        // Until the audio thread runs again it knows nothing of another window, a reset or a failure.
+        let same = |now: &Scores| now.session >= self.scores.session && now.windows == self.scores.windows;
+        let failed = self.scores.momentary.state == State::Error;
+        let now = self.shown.as_ref().filter(|_| !failed).and_then(|shown| shown.read()).filter(same);
+        now.unwrap_or(self.scores)
+    }
+
     /// Adds a window to the timeline; the oldest goes when there are too many.
     pub fn push(&mut self, point: Point) {
         if self.points.len() == MAX_POINTS {
@@ -101,3 +113,37 @@ impl Display {
 
 /// One instance's display. Both sides hold the lock for a copy's time only.
 pub type Monitor = Mutex<Display>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lags_is_shown_until_something_newer_is_known() {
+        let scored = Reading { state: State::Scored, llr: 1.0 };
+        let judged = Scores { momentary: scored, windows: 3, session: 1, ..Scores::default() };
+        let told = |state| {
+            let shown = ScoreCell::default();
+            shown.publish(&Scores { momentary: Reading { state, ..scored }, dropped: 2, ..judged });
+            Some(Arc::new(shown))
+        };
+        let mut display = Display { scores: judged, ..Display::default() };
+        assert_eq!(display.current().momentary, scored, "no host yet");
+        for state in [State::Stale, State::Overloaded] {
+            display.shown = told(state);
+            let now = display.current();
+            assert_eq!((now.momentary.state, now.dropped), (state, 2));
+        }
+        let newer = Scores { windows: 4, ..judged };
+        let reset = Scores::default();
+        let failed = Scores { windows: 3, session: 1, ..Scores::none(State::Error) };
+        for scores in [newer, reset, failed] {
+            display.scores = scores;
+            assert_eq!(display.current().momentary.state, scores.momentary.state);
+        }
+        display.scores = reset;
+        let stuck = Scores { momentary: Reading::none(State::Stale), session: 2, ..Scores::default() };
+        display.shown.as_ref().unwrap().publish(&stuck);
+        assert_eq!(display.current().momentary.state, State::Stale, "of the session after the reset");
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nice_plug::context::gui::GuiContext;
 use nice_plug::editor::dpi::NativeSize;
 use nice_plug::editor::{Editor, HostMethods, ParentWindowHandle, ResizeHint, SpawnedEditor};
-use nice_plug_egui::{EguiEditor, EguiEditorHandle};
+use nice_plug_egui::{EguiEditor, EguiEditorHandle, EguiEditorState};
 
 use super::editor::{self, App, Link};
 use super::instance::Instance;
@@ -14,6 +14,7 @@ use super::instance::Instance;
 /// The editor of one instance; open or not.
 pub struct EditorWindow {
     egui: EguiEditor<App>,
+    state: Arc<EguiEditorState>,
     instance: Arc<Instance>,
 }
 
@@ -22,15 +23,21 @@ impl EditorWindow {
     pub fn new(instance: &Arc<Instance>) -> Option<Self> {
         let (resetting, loading, logging) = (instance.clone(), instance.clone(), instance.clone());
         let moving = instance.clone();
-        let egui = editor::create(Link {
+        let state = editor::state(&instance.params);
+        let link = Link {
             params: instance.params.clone(),
             monitor: instance.monitor.clone(),
             reset: Arc::new(move || resetting.reset()),
             set_model: Arc::new(move |manifest| loading.set_model(manifest)),
             set_log: Arc::new(move |folder| logging.set_log(folder)),
             set_engine: Arc::new(move |engine| moving.set_engine(&engine)),
-        })?;
-        Some(Self { egui, instance: instance.clone() })
+        };
+        Some(Self { egui: editor::create(link, state.clone())?, state, instance: instance.clone() })
+    }
+
+    /// The size that the window opens at where the host's scale is `scale`.
+    pub fn opening_size(&self, scale: f64) -> NativeSize<u32> {
+        zoomed(NativeSize::from_size(self.state.logical_size().into(), scale), self.state.user_scale_factor())
     }
 }
 
@@ -52,12 +59,18 @@ impl Editor for EditorWindow {
     }
 
     fn size(&self) -> NativeSize<u32> {
-        self.egui.size()
+        zoomed(self.egui.size(), self.state.user_scale_factor())
     }
 
     fn resize_hint(&self) -> ResizeHint {
         self.egui.resize_hint()
     }
+}
+
+/// egui's size counts in zoomed points; the window's does not.
+fn zoomed(size: NativeSize<u32>, zoom: f32) -> NativeSize<u32> {
+    let side = |side: u32| (side as f32 * zoom).round() as u32;
+    NativeSize { width: side(size.width), height: side(size.height) }
 }
 
 /// Closing a window unloads the graphics driver, and Mesa's (22.3, software) leaves something behind

@@ -31,7 +31,7 @@ impl Live {
     /// Copies what is new, and says whether sound went on. The lock is held for the copies alone.
     pub fn sync(&mut self, monitor: &Monitor) -> bool {
         let display = monitor.lock();
-        self.scores = display.scores;
+        self.scores = display.current();
         if self.status != display.status {
             self.status.clone_from(&display.status);
         }

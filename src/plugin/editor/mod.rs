@@ -76,16 +76,19 @@ pub struct Link {
     pub set_engine: Arc<dyn Fn(EngineFile) + Send + Sync>,
 }
 
-/// The editor of the instance behind `link`.
-pub fn create(link: Link) -> Option<EguiEditor<App>> {
-    let (width, height) = link.params.editor_size.get();
+/// The size that the project has kept, at a zoom of 100 %.
+pub fn state(params: &BonafideParams) -> Arc<EguiEditorState> {
+    let (width, height) = params.editor_size.get();
+    EguiEditorState::from_size(LogicalSize::new(f32::from(width), f32::from(height)), 1.0)
+}
+
+/// The editor of the instance behind `link`, of the size that `state` holds.
+pub fn create(link: Link, state: Arc<EguiEditorState>) -> Option<EguiEditor<App>> {
     let (min_width, min_height) = EditorSize::MIN;
     let min = LogicalSize::new(f32::from(min_width), f32::from(min_height));
     let settings = EguiNiceSettings::new()
         .with_tile("Bonafide")
         .with_resize_hint(ResizeHint::resizable().with_min_logical_size(min));
-    let size = LogicalSize::new(f32::from(width), f32::from(height));
-    let state = EguiEditorState::from_size(size, 1.0);
     create_egui_editor(state, RepaintNotifier::new(), settings, App::new(link))
 }
 

@@ -4,6 +4,7 @@
 //! mode) put edits into queues. They are taken out whenever the host calls on the main thread: by
 //! its run loop where it has one, else when it echoes a meter, which follows on each new score.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::ThreadId;
 
@@ -35,6 +36,8 @@ pub struct MainThread {
 struct State {
     handler: Option<ComPtr<IComponentHandler>>,
     receivers: [EditReceiver; 2],
+    /// Does what the open window asks for.
+    window: Option<Rc<dyn Fn()>>,
 }
 
 #[cfg(all(unix, not(target_os = "macos")))]
@@ -52,7 +55,7 @@ impl MainThread {
     pub fn new(instance: &Arc<Instance>, table: &Arc<Table>) -> (ComWrapper<Self>, EditSender) {
         let (from_editor, editor) = edit_queue();
         let (from_audio, audio) = edit_queue();
-        let state = State { handler: None, receivers: [editor, audio] };
+        let state = State { handler: None, receivers: [editor, audio], window: None };
         let main_thread = ComWrapper::new(Self {
             id: Mutex::new(std::thread::current().id()),
             state: Mutex::new(state),
@@ -72,13 +75,18 @@ impl MainThread {
         self.state.lock().handler = unsafe { ComRef::from_raw(handler) }.map(|handler| handler.to_com_ptr());
     }
 
+    /// What to call, besides bringing edits, while a window is open.
+    pub fn set_window(&self, window: Option<Rc<dyn Fn()>>) {
+        self.state.lock().window = window;
+    }
+
     /// Takes this thread for the host's main thread: a host that creates its plugins elsewhere
     /// shows their editors here.
     pub fn adopt(&self) {
         *self.id.lock() = std::thread::current().id();
     }
 
-    /// Brings all waiting edits to the host, if this is the main thread.
+    /// Brings all waiting edits to the host and does what the window asks, if this is the main thread.
     pub fn pump(&self) {
         if std::thread::current().id() != *self.id.lock() {
             return;
@@ -88,10 +96,14 @@ impl MainThread {
         for receiver in &mut state.receivers {
             edits.extend(receiver.pop_iter());
         }
-        // Without a handler nobody wants to know.
-        let Some(handler) = state.handler.clone() else { return };
-        // The host may call back from within an edit.
+        let (handler, window) = (state.handler.clone(), state.window.clone());
+        // The host may call back from within an edit, or a window's request.
         drop(state);
+        if let Some(window) = window {
+            window();
+        }
+        // Without a handler nobody wants to know.
+        let Some(handler) = handler else { return };
         for edit in edits {
             // SAFETY: the host's handler, on the main thread.
             unsafe {

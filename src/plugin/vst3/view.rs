@@ -4,17 +4,21 @@
 //! closes; here only the main thread ever does.
 
 use std::cell::{Cell, RefCell};
+use std::error::Error;
 use std::ffi::{CStr, c_ulong, c_void};
 use std::num::NonZeroIsize;
 use std::ptr::{self, NonNull};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use nice_plug::editor::dpi::NativeSize;
-use nice_plug::editor::{Editor, EditorHandle, ParentWindowHandle, SpawnedEditor};
+use nice_plug::editor::dpi::{NativeSize, Size};
+use nice_plug::editor::{
+    Editor, EditorHandle, HostCallbacks, HostMainThreadCaller, HostMethods, ParentWindowHandle, SpawnedEditor,
+};
 use nice_plug_egui::EguiEditorHandle;
 use vst3::Steinberg::IPlugViewContentScaleSupport_::ScaleFactor;
 use vst3::Steinberg::*;
-use vst3::{Class, ComPtr, ComWrapper};
+use vst3::{Class, ComPtr, ComRef, ComWrapper};
 
 use super::component::guarded;
 use super::main_thread::{Attach, MainThread};
@@ -26,7 +30,10 @@ pub struct View {
     editor: EditorWindow,
     instance: Arc<Instance>,
     main_thread: ComWrapper<MainThread>,
-    window: RefCell<Option<SpawnedEditor<EguiEditorHandle>>>,
+    window: Rc<RefCell<Option<SpawnedEditor<EguiEditorHandle>>>>,
+    frame: Rc<RefCell<Option<ComPtr<IPlugFrame>>>>,
+    /// This view as the host knows it.
+    this: Cell<*mut IPlugView>,
     /// The frame's run loop is in use.
     attached: Cell<bool>,
     scale: Cell<Option<f64>>,
@@ -59,11 +66,24 @@ impl View {
             editor,
             instance: instance.clone(),
             main_thread: main_thread.clone(),
-            window: RefCell::new(None),
+            window: Rc::default(),
+            frame: Rc::default(),
+            this: Cell::new(ptr::null_mut()),
             attached: Cell::new(false),
             scale: Cell::new(None),
         });
-        view.to_com_ptr::<IPlugView>().map_or(ptr::null_mut(), ComPtr::into_raw)
+        let for_host = view.to_com_ptr::<IPlugView>().map_or(ptr::null_mut(), ComPtr::into_raw);
+        view.this.set(for_host);
+        for_host
+    }
+
+    /// The window's size, or the one that it will open at.
+    fn size(&self) -> NativeSize<u32> {
+        let open = self.window.try_borrow().ok().and_then(|window| Some(window.as_ref()?.window.size()));
+        match open {
+            Some(size) => NativeSize::from_logical_or_physical(size.logical, size.physical),
+            None => self.editor.opening_size(self.scale.get().unwrap_or(1.0)),
+        }
     }
 
     /// Runs `with` the open window; `kResultFalse` without one.
@@ -72,6 +92,32 @@ impl View {
         let Ok(window) = self.window.try_borrow() else { return kResultFalse };
         window.as_ref().map_or(kResultFalse, |window| guarded(|| with(window)))
     }
+}
+
+/// How the window asks the host for another size, on the main thread.
+struct Sizes {
+    view: *mut IPlugView,
+    frame: Rc<RefCell<Option<ComPtr<IPlugFrame>>>>,
+}
+
+impl HostCallbacks for Sizes {
+    fn request_resize(&mut self, size: Size, scale: f64) -> Result<(), Box<dyn Error>> {
+        let frame = self.frame.borrow().clone().ok_or("the host gave the editor no frame")?;
+        let mut wanted = rectangle(NativeSize::from_size(size, scale));
+        // SAFETY: the host's frame; the view is alive, as it owns the window that owns this.
+        let answer = unsafe { frame.resizeView(self.view, &mut wanted) };
+        if answer == kResultOk { Ok(()) } else { Err("the host refused another size".into()) }
+    }
+
+    fn destroyed(&mut self) {}
+}
+
+/// On X11 the window's thread can't call the main thread, which looks for its requests whenever it
+/// looks for edits.
+struct Polled;
+
+impl HostMainThreadCaller for Polled {
+    fn call_main_thread(&mut self) {}
 }
 
 /// Whether two of the host's strings are the same; null is like nothing.
@@ -93,10 +139,20 @@ impl IPlugViewTrait for View {
         let Some(parent) = parent_window(parent) else { return kInvalidArgument };
         guarded(|| {
             let Some(context) = self.instance.context.get().cloned() else { return kResultFalse };
-            // Without a host's methods: the window neither asks for another size nor closes itself.
-            match self.editor.spawn(Some(parent), false, self.scale.get(), context, None) {
+            let host = HostMethods {
+                callbacks: Box::new(Sizes { view: self.this.get(), frame: self.frame.clone() }),
+                main_thread_caller: Box::new(Polled),
+            };
+            match self.editor.spawn(Some(parent), false, self.scale.get(), context, Some(host)) {
                 Ok(spawned) if spawned.handle.show(&spawned.window).is_ok() => {
                     *window = Some(spawned);
+                    let window = Rc::downgrade(&self.window);
+                    self.main_thread.set_window(Some(Rc::new(move || {
+                        let Some(window) = window.upgrade() else { return };
+                        let Ok(window) = window.try_borrow() else { return };
+                        let Some(open) = window.as_ref() else { return };
+                        open.handle.host_main_thread_callback(&open.window);
+                    })));
                     kResultOk
                 }
                 _ => kResultFalse,
@@ -109,6 +165,9 @@ impl IPlugViewTrait for View {
         let open = window.take();
         drop(window);
         let was_open = open.is_some();
+        if was_open {
+            self.main_thread.set_window(None);
+        }
         let closed = guarded(|| {
             drop(open);
             kResultOk
@@ -133,9 +192,8 @@ impl IPlugViewTrait for View {
         if size.is_null() {
             return kInvalidArgument;
         }
-        let now = self.editor.size();
         // SAFETY: checked for null.
-        unsafe { *size = ViewRect { left: 0, top: 0, right: now.width as i32, bottom: now.height as i32 } };
+        unsafe { *size = rectangle(self.size()) };
         kResultOk
     }
 
@@ -157,6 +215,8 @@ impl IPlugViewTrait for View {
             self.main_thread.detach();
         }
         // SAFETY: the host's, valid or null.
+        *self.frame.borrow_mut() = unsafe { ComRef::from_raw(frame) }.map(|frame| frame.to_com_ptr());
+        // SAFETY: as above.
         self.attached.set(unsafe { self.main_thread.attach(frame.cast()) });
         kResultOk
     }
@@ -171,7 +231,7 @@ impl IPlugViewTrait for View {
         let Some(size) = native_size(rect) else { return kResultFalse };
         let hint = self.editor.resize_hint();
         let scale = self.scale.get().unwrap_or(1.0);
-        let fitting = hint.adjust_size(size, self.editor.size(), scale);
+        let fitting = hint.adjust_size(size, self.size(), scale);
         (rect.right, rect.bottom) = (rect.left + fitting.width as i32, rect.top + fitting.height as i32);
         kResultTrue
     }
@@ -189,6 +249,11 @@ impl IPlugViewContentScaleSupportTrait for View {
         });
         kResultOk
     }
+}
+
+fn rectangle(size: NativeSize<u32>) -> ViewRect {
+    let side = |side: u32| i32::try_from(side).unwrap_or(i32::MAX);
+    ViewRect { left: 0, top: 0, right: side(size.width), bottom: side(size.height) }
 }
 
 fn native_size(rect: &ViewRect) -> Option<NativeSize<u32>> {

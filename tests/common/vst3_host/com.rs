@@ -87,6 +87,7 @@ impl IHostApplicationTrait for Application {
 #[derive(Default)]
 pub struct LinuxApplication {
     timers: Mutex<Vec<ComPtr<ITimerHandler>>>,
+    sizes: Mutex<Vec<(i32, i32)>>,
 }
 
 impl LinuxApplication {
@@ -102,6 +103,11 @@ impl LinuxApplication {
 
     pub fn timers(&self) -> usize {
         self.timers.lock().unwrap().len()
+    }
+
+    /// The last width and height that an editor has asked for.
+    pub fn asked_size(&self) -> Option<(i32, i32)> {
+        self.sizes.lock().unwrap().last().copied()
     }
 }
 
@@ -120,8 +126,14 @@ impl IHostApplicationTrait for LinuxApplication {
 }
 
 impl IPlugFrameTrait for LinuxApplication {
-    unsafe fn resizeView(&self, _: *mut IPlugView, _: *mut ViewRect) -> tresult {
-        kResultFalse
+    unsafe fn resizeView(&self, view: *mut IPlugView, size: *mut ViewRect) -> tresult {
+        // SAFETY: the plugin's view and rectangle, valid or null.
+        let (Some(view), Some(wanted)) = (unsafe { ComRef::from_raw(view) }, unsafe { size.as_ref() }) else {
+            return kInvalidArgument;
+        };
+        self.sizes.lock().unwrap().push((wanted.right - wanted.left, wanted.bottom - wanted.top));
+        // SAFETY: as above.
+        unsafe { view.onSize(size) }
     }
 }
 
