@@ -5,8 +5,9 @@
     python run.py --work WORK --small              # the same steps in minutes, on synthetic speech
 
 Started again, it goes on with the step that was interrupted; the steps themselves resume too.  A
-step whose command has changed runs again, and so do all after it (--hold-out shares the steps before training).  The model and its manifest end
-up as WORK/bonafide-small.onnx and .toml; copied to models/, they are the default.
+step whose command has changed runs again, and so do all after it; --hold-out shares what comes before
+training.  The model and its manifest end up as WORK/bonafide-small.onnx and .toml; copied to models/,
+they are the default.
 On synthetic speech a ConvNeXt and its teachers are trained too and the model quantised, as tests.
 """
 
@@ -68,7 +69,8 @@ def commands(args):
     """The steps as lists of words, with what stands for python and bonafide left as it is."""
     synthetic = args.small and not args.corpus
     corpus = args.corpus or (args.work / "corpus" if synthetic else HERE / "../../../shared/corpus")
-    words = dict(SMALL if args.small else FULL, delay=DELAY, h="h-" * args.hold_out, hold_out="--hold-out" * args.hold_out, work=shlex.quote(str(args.work.resolve())),
+    words = dict(SMALL if args.small else FULL, delay=DELAY, h="h-" * args.hold_out,
+                 hold_out="--hold-out" * args.hold_out, work=shlex.quote(str(args.work.resolve())),
                  corpus=shlex.quote(str(corpus.resolve())), models=shlex.quote(str(HERE.parent)))
     for line in STEPS.strip().splitlines():
         line, _, condition = line.partition("#")
